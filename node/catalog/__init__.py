@@ -1,0 +1,1 @@
+"""What this node knows: records accepted, the current view of them, search."""

@@ -1,0 +1,1 @@
+"""The `locmesh` command: arguments in, sentences or JSON out."""

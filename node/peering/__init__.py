@@ -1,0 +1,1 @@
+"""Talking to other nodes: sync, events, discovery, mirrors, verified download."""

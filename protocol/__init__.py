@@ -1,0 +1,1 @@
+"""What Locmesh nodes say to one another, without sockets, disk, clock or randomness."""
