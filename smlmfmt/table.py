@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smlmfmt.errors import FormatError
+from smlmfmt.summary import Summary, summarize
 
 __all__ = ["Bundle", "Column", "Image", "LocTable"]
 
@@ -84,6 +85,10 @@ class LocTable:
     def columns(self) -> tuple[str, ...]:
         """The column names in the file's order."""
         return tuple(self._columns)
+
+    def summary(self) -> Summary:
+        """Measure the table: rows, bounds, frames, density, precision. Computed at each call."""
+        return summarize(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
