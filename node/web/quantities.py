@@ -29,11 +29,12 @@ __all__ = [
 # A narrow space that never breaks a line between a number and its unit.
 THIN = "\u202f"
 UNKNOWN = "\u2013"
+TIMES = "\u00d7"
 
 _COUNT_STEPS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _SIZE_STEPS = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _AGE_STEPS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _YEAR_MAX_S = 253_402_300_799
 
 
@@ -48,21 +49,19 @@ def format_count(value: float | None) -> str:
     """Return a count at two to three digits: `412`, `17.4 k`, `1.2 M`."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
-    for step, letter in _COUNT_STEPS:
-        # 9 999 stays as it is: four digits read faster than a rounded prefix.
-        if abs(value) >= step and abs(value) >= 10_000:
-            return _carry(value, step, letter, _COUNT_STEPS)
-    return format_exact(value)
+    # 9 999 stays as it is: four digits read faster than a rounded prefix.
+    if abs(value) < 10_000:
+        return format_exact(value)
+    return _scale(value, _COUNT_STEPS, digits=2)
 
 
 def format_size(size: int | None) -> str:
     """Return bytes at three digits: `512 B`, `1.34 GB`."""
     if size is None:
         return UNKNOWN
-    for step, unit in _SIZE_STEPS:
-        if size >= step:
-            return _carry(size, step, unit, _SIZE_STEPS)
-    return f"{size}{THIN}B"
+    if size < 1000:
+        return f"{size}{THIN}B"
+    return _scale(size, _SIZE_STEPS, digits=3)
 
 
 def format_length(length_nm: float | None) -> str:
@@ -78,7 +77,7 @@ def format_length(length_nm: float | None) -> str:
 
 
 def format_field(bounds: dict[str, Sequence[float]] | None) -> str:
-    """Return a field of view: `41 × 38 µm`, with its depth where there is one.
+    """Return a field of view, `41 x 38 µm`, with its depth where there is one.
 
     Args:
         bounds: `[min, max]` in nm for `x`, `y` and perhaps `z`.
@@ -90,7 +89,7 @@ def format_field(bounds: dict[str, Sequence[float]] | None) -> str:
     if max(spans) < 1e3:
         scale, unit = 1.0, "nm"
     parts = [_digits(span / scale) for span in spans if span > 0 or span in spans[:2]]
-    return f"{THIN}×{THIN}".join(parts) + f"{THIN}{unit}"
+    return f"{THIN}{TIMES}{THIN}".join(parts) + f"{THIN}{unit}"
 
 
 def format_measure(value: float | None, unit: str = "") -> str:
@@ -126,7 +125,7 @@ def format_date(moment_s: float | None) -> str:
 
 
 def format_moment(moment_s: float | None, now_s: float) -> str:
-    """Return a moment in UTC, by the clock alone when it is today: `14:02`, `22 Nov 2026, 14:02`."""
+    """Return a moment in UTC: `14:02 UTC` if it is of today, else `22 Nov 2026, 14:02 UTC`."""
     if moment_s is None or not 0 <= moment_s <= _YEAR_MAX_S:
         return UNKNOWN
     moment = datetime.fromtimestamp(moment_s, UTC)
@@ -171,15 +170,13 @@ def _digits(value: float) -> str:
     return f"{value:,.0f}".replace(",", THIN)
 
 
-def _carry(value: float, step: float, unit: str, steps: Sequence[tuple[float, str]]) -> str:
-    """Three digits of value in this unit, or of the next when rounding reaches it."""
-    scaled = value / step
-    index = [entry[0] for entry in steps].index(step)
-    if abs(scaled) >= 999.5 and index > 0:
-        step, unit = steps[index - 1]
-        scaled = value / step
-    decimals = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
-    text = f"{scaled:.{decimals}f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return f"{text}{THIN}{unit}"
+def _scale(value: float, steps: Sequence[tuple[float, str]], *, digits: int) -> str:
+    """Return value in the largest unit it fills, at 2 or 3 digits below ten and 3 above."""
+    for index, (step, unit) in enumerate(steps):
+        # What rounds up to 1000 of one unit is 1 of the next.
+        if abs(value) >= step * (0.9995 if index < len(steps) - 1 else 1):
+            scaled = value / step
+            decimals = digits - 1 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
+            text = f"{scaled:.{decimals}f}"
+            return f"{text.rstrip('0').rstrip('.') if '.' in text else text}{THIN}{unit}"
+    raise AssertionError(f"{value} is below every unit")
