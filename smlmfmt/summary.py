@@ -13,7 +13,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from smlmfmt.table import Column, LocTable
 
-__all__ = ["ColumnSummary", "FrameRange", "Summary", "summarize"]
+__all__ = ["ColumnSummary", "FrameRange", "Summary", "lateral_uncertainty", "summarize"]
 
 BLOCK_ROWS = 1 << 18  # Scratch memory stays at a few MiB however long the table is.
 FRAME_MAX = 2.0**53  # Beyond this a JSON reader may not keep the integer.
@@ -197,24 +197,36 @@ def _density(table: LocTable, bounds: Mapping[str, tuple[float, float]]) -> floa
     return density if math.isfinite(density) else None
 
 
+def lateral_uncertainty(table: LocTable, rows: slice) -> npt.NDArray[np.float64] | None:
+    """Return the lateral uncertainty in nm of these rows, or None if the table has none.
+
+    It is `uncertainty_xy`, else the root of the mean variance of `x_precision` and `y_precision`
+    (either alone if the other is missing). Values may be NaN, infinite or not positive, as stored.
+    """
+    names: tuple[str, ...] = ("uncertainty_xy",)
+    if not _is_nm(table, "uncertainty_xy"):
+        names = tuple(n for n in ("x_precision", "y_precision") if _is_nm(table, n))
+    if not names:
+        return None
+    axes = [table[name][rows].astype(np.float64) for name in names]
+    if len(axes) == 1:
+        return axes[0]
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.asarray(np.sqrt((np.square(axes[0]) + np.square(axes[1])) / 2))
+
+
 class _Uncertainties:
-    """The finite, positive lateral uncertainties of a table, block by block, as float64."""
+    """The finite, positive lateral uncertainties of a table, block by block."""
 
     def __init__(self, table: LocTable) -> None:
-        names: tuple[str, ...] = ("uncertainty_xy",)
-        if not _is_nm(table, "uncertainty_xy"):
-            names = tuple(n for n in ("x_precision", "y_precision") if _is_nm(table, n))
-        self._columns = [table[name] for name in names if name in table]
+        self._table = table
 
     def __iter__(self) -> Iterator[npt.NDArray[np.float64]]:
-        if not self._columns:
-            return
-        for blocks in zip(*map(_blocks, self._columns), strict=True):
-            # The lateral uncertainty of two axes is the root of their mean variance.
-            with np.errstate(invalid="ignore", over="ignore"):
-                squares = [np.square(block.astype(np.float64)) for block in blocks]
-                values = np.sqrt(np.mean(squares, axis=0)) if len(blocks) > 1 else blocks[0]
-            yield values[np.isfinite(values) & (values > 0)].astype(np.float64)
+        for start in range(0, len(self._table), BLOCK_ROWS):
+            values = lateral_uncertainty(self._table, slice(start, start + BLOCK_ROWS))
+            if values is None:
+                return
+            yield values[np.isfinite(values) & (values > 0)]
 
 
 def _uncertainty(table: LocTable) -> float | None:
