@@ -211,3 +211,23 @@ def peers(db: sqlite_utils.Database) -> None:
             last_error text not null default ''
         );
     """)
+
+
+@MIGRATIONS(name="0004_drafts")
+def drafts(db: sqlite_utils.Database) -> None:
+    """Datasets that are being prepared here.
+
+    `envelope` is the sealed record from the moment on when publishing it was decided: whatever
+    interrupts it, the same record is published later and never a second one.
+    """
+    db.executescript("""
+        create table drafts (
+            id text primary key,
+            dataset text unique,
+            metadata text not null,
+            samples text not null,
+            created integer not null,
+            updated integer not null,
+            envelope blob
+        );
+    """)
