@@ -1,0 +1,387 @@
+"""The `dataset` record: who shares what, and what was measured about it (protocol.md 4.4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from protocol import limits
+from protocol.identity import BlobId, DatasetId, DigestHex, PublisherId, RecordId
+from protocol.payload import Fields, encode_record, open_record
+
+__all__ = [
+    "Author",
+    "BlobRef",
+    "Citation",
+    "ColumnSummary",
+    "Dataset",
+    "File",
+    "Frames",
+    "Sample",
+    "TableSummary",
+    "Tag",
+    "read_urls",
+]
+
+VISIBILITIES = frozenset({"public", "members", "private"})
+FILE_ROLES = frozenset({"original", "rendition", "table", "image", "raw", "other"})
+AXES = ("x", "y", "z")
+
+EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,190}")
+URL = re.compile(rf"https?://[^\s\x00-\x1f\x7f\"<>\\]{{1,{limits.URL_LENGTH_MAX - 8}}}")
+_ORCID = re.compile(r"\d{4}-\d{4}-\d{4}-\d{3}[\dX]", re.ASCII)
+_DOI = re.compile(r"10\.[0-9]{4,9}/[^\s\x00-\x1f\x7f]{1,240}")
+_LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,99}")
+_CATEGORY = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
+_TERM = re.compile(rf"[^\s\x00-\x1f\x7f]{{1,{limits.TERM_LENGTH_MAX}}}")
+_CURIE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}:[^\s\x00-\x1f\x7f]{1,95}")
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
+_FORMAT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
+_NOT_IN_FILE_NAME = re.compile("[/\\\\\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """A person to credit, in the order of credit; `orcid` as 0000-0002-1825-0097."""
+
+    name: str
+    affiliation: str = ""
+    orcid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    """A term within a category: `term` lower case without spaces, `label` for people."""
+
+    category: str
+    term: str
+    label: str = ""
+    curie: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """What to cite beside the dataset itself."""
+
+    text: str
+    doi: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobRef:
+    """Bytes by their names: the SHA-256 of all, and the BEP 52 Merkle root that checks ranges."""
+
+    sha256: BlobId
+    size: int
+    merkle_root: DigestHex
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnSummary:
+    """One column as measured; None where no value was finite. `source` is the file's own name."""
+
+    name: str
+    unit: str
+    source: str
+    min: float | None
+    max: float | None
+    mean: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """The frames a table spans; `origin` is 0 or 1 where the file's counting is known."""
+
+    first: int
+    last: int
+    origin: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSummary:
+    """What the node measured about one table.
+
+    Attributes:
+        bounds: (min, max) in nm by axis x, y, z; an axis without finite values is absent.
+        dimension: 2, or 3 where z varies.
+        density_per_um2: Localizations per square micrometre of the bounds.
+        uncertainty_nm: Median lateral uncertainty.
+        non_finite: Cells that are NaN or infinite.
+    """
+
+    name: str
+    channel: str = ""
+    rows: int
+    columns: tuple[ColumnSummary, ...]
+    bounds: Mapping[str, tuple[float, float]]
+    frames: Frames | None
+    dimension: int
+    density_per_um2: float | None
+    uncertainty_nm: float | None
+    non_finite: int
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, object]) -> TableSummary:
+        """Read the JSON form, which is what `Summary.as_dict()` gives plus `name`, `channel`."""
+        return _table(Fields(dict(value), "table"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One file of a sample; `format` and `tables` where it holds localizations."""
+
+    name: str
+    role: str
+    media_type: str
+    size: int
+    sha256: BlobId
+    merkle_root: DigestHex
+    format: str = ""
+    tables: tuple[TableSummary, ...] = ()
+
+    @property
+    def blob(self) -> BlobRef:
+        """The bytes of the file."""
+        return BlobRef(
+            sha256=self.sha256,
+            size=self.size,
+            merkle_root=self.merkle_root,
+            media_type=self.media_type,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What was imaged: one field of view with its files."""
+
+    name: str
+    description: str = ""
+    files: tuple[File, ...]
+    thumbnail: BlobRef | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """One revision of a dataset. `dataset` and `previous` are None in revision 1 only."""
+
+    publisher: PublisherId
+    dataset: DatasetId | None = None
+    revision: int
+    previous: RecordId | None = None
+    issued: int
+    visibility: str
+    name: str
+    description: str
+    authors: tuple[Author, ...]
+    uploaded_by: str = ""
+    contact: str
+    license: str
+    tags: tuple[Tag, ...]
+    documentation: str = ""
+    citation: tuple[Citation, ...] = ()
+    doi: str = ""
+    funding: str = ""
+    links: tuple[str, ...] = ()
+    samples: tuple[Sample, ...]
+
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> Dataset:
+        """Read the payload of a `dataset` record."""
+        return cls.read(open_record(payload, "dataset"))
+
+    @classmethod
+    def read(cls, fields: Fields) -> Dataset:
+        """Read the fields of a payload."""
+        revision = fields.integer("revision", minimum=1, maximum=limits.REVISION_MAX)
+        first = revision == 1
+        return cls(
+            publisher=fields.digest("publisher"),
+            dataset=fields.link("dataset", absent=first),
+            revision=revision,
+            previous=fields.link("previous", absent=first),
+            issued=fields.integer("issued"),
+            visibility=fields.choice("visibility", VISIBILITIES),
+            name=fields.line("name", length_max=limits.NAME_LENGTH_MAX),
+            description=fields.prose("description", length_max=limits.DESCRIPTION_LENGTH_MAX),
+            authors=_authors(fields),
+            uploaded_by=fields.line(
+                "uploaded_by", length_max=limits.NAME_LENGTH_MAX, optional=True
+            ),
+            contact=fields.matching("contact", EMAIL, "an e-mail address"),
+            license=fields.matching("license", _LICENSE, "an SPDX licence id"),
+            tags=_tags(fields),
+            documentation=fields.prose(
+                "documentation", length_max=limits.DOCUMENTATION_LENGTH_MAX, optional=True
+            ),
+            citation=_citations(fields),
+            doi=fields.matching("doi", _DOI, "a DOI like 10.5281/zenodo.1", optional=True),
+            funding=fields.line("funding", length_max=limits.LINE_LENGTH_MAX, optional=True),
+            links=read_urls(fields, "links", count_max=limits.LINKS_MAX),
+            samples=_samples(fields),
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return the payload; LocalProtocolError if peers would refuse it."""
+        return encode_record("dataset", self)
+
+
+def read_urls(fields: Fields, name: str, *, count_max: int) -> tuple[str, ...]:
+    """Return the http and https URLs of an array."""
+    urls = fields.items(name, count_max=count_max)
+    for url in urls:
+        if type(url) is not str or URL.fullmatch(url) is None:
+            fields.fail(name, "http or https URLs")
+    return tuple(urls)  # type: ignore[arg-type]
+
+
+def _authors(fields: Fields) -> tuple[Author, ...]:
+    return tuple(
+        Author(
+            name=item.line("name", length_max=limits.NAME_LENGTH_MAX),
+            affiliation=item.line("affiliation", length_max=limits.LINE_LENGTH_MAX, optional=True),
+            orcid=item.matching(
+                "orcid", _ORCID, "an ORCID like 0000-0002-1825-0097", optional=True
+            ),
+        )
+        for item in fields.objects("authors", count_min=1, count_max=limits.AUTHORS_MAX)
+    )
+
+
+def _tags(fields: Fields) -> tuple[Tag, ...]:
+    tags = tuple(
+        Tag(
+            category=item.matching("category", _CATEGORY, "a word like cell-line"),
+            term=item.matching("term", _TERM, "a term without spaces, like alexa-fluor-647"),
+            label=item.line("label", length_max=limits.NAME_LENGTH_MAX, optional=True),
+            curie=item.matching("curie", _CURIE, "a CURIE like CLO:0009454", optional=True),
+        )
+        for item in fields.objects("tags", count_min=1, count_max=limits.TAGS_MAX)
+    )
+    if any(tag.term != tag.term.lower() for tag in tags):
+        fields.fail("tags", "every term in lower case")
+    if len({(tag.category, tag.term) for tag in tags}) != len(tags):
+        fields.fail("tags", "every category and term once")
+    return tags
+
+
+def _citations(fields: Fields) -> tuple[Citation, ...]:
+    return tuple(
+        Citation(
+            text=item.prose("text", length_max=limits.LINE_LENGTH_MAX),
+            doi=item.matching("doi", _DOI, "a DOI like 10.5281/zenodo.1", optional=True),
+            url=item.matching("url", URL, "an http or https URL", optional=True),
+        )
+        for item in fields.objects("citation", count_max=limits.CITATIONS_MAX)
+    )
+
+
+def _samples(fields: Fields) -> tuple[Sample, ...]:
+    samples = tuple(
+        Sample(
+            name=item.line("name", length_max=limits.NAME_LENGTH_MAX),
+            description=item.prose(
+                "description", length_max=limits.DESCRIPTION_LENGTH_MAX, optional=True
+            ),
+            files=_files(item),
+            thumbnail=_thumbnail(item),
+        )
+        for item in fields.objects("samples", count_min=1, count_max=limits.SAMPLES_MAX)
+    )
+    if len({sample.name for sample in samples}) != len(samples):
+        fields.fail("samples", "every sample name once")
+    return samples
+
+
+def _files(fields: Fields) -> tuple[File, ...]:
+    files = tuple(
+        File(
+            name=_file_name(item),
+            role=item.choice("role", FILE_ROLES),
+            media_type=item.matching("media_type", _MEDIA_TYPE, "a media type"),
+            size=item.integer("size", maximum=limits.BLOB_SIZE_MAX),
+            sha256=item.digest("sha256"),
+            merkle_root=item.digest("merkle_root"),
+            format=item.matching("format", _FORMAT, "a format name", optional=True),
+            tables=tuple(
+                _table(table) for table in item.objects("tables", count_max=limits.TABLES_MAX)
+            ),
+        )
+        for item in fields.objects("files", count_min=1, count_max=limits.FILES_MAX)
+    )
+    if len({file.name for file in files}) != len(files):
+        fields.fail("files", "every file name once in a sample")
+    return files
+
+
+def _file_name(fields: Fields) -> str:
+    name = fields.line("name", length_max=limits.FILE_NAME_SIZE_MAX)
+    if "/" in name or "\\" in name or name in {".", ".."} or name != name.strip():
+        fields.fail("name", "a file name: no slash, no backslash, no space at either end")
+    if not name.isascii() and len(name.encode()) > limits.FILE_NAME_SIZE_MAX:
+        fields.fail("name", f"at most {limits.FILE_NAME_SIZE_MAX} bytes of UTF-8")
+    return name
+
+
+def _thumbnail(fields: Fields) -> BlobRef | None:
+    item = fields.child("thumbnail")
+    if item is None:
+        return None
+    return BlobRef(
+        sha256=item.digest("sha256"),
+        size=item.integer("size", minimum=1, maximum=limits.THUMBNAIL_SIZE_MAX),
+        merkle_root=item.digest("merkle_root"),
+        media_type=item.choice("media_type", _PICTURES),
+    )
+
+
+def _table(fields: Fields) -> TableSummary:
+    frames = fields.child("frames")
+    return TableSummary(
+        name=fields.line("name", length_max=limits.NAME_LENGTH_MAX, optional=True),
+        channel=fields.line("channel", length_max=limits.NAME_LENGTH_MAX, optional=True),
+        rows=fields.integer("rows"),
+        columns=tuple(
+            ColumnSummary(
+                name=item.line("name", length_max=limits.NAME_LENGTH_MAX),
+                unit=item.line("unit", length_max=limits.TERM_LENGTH_MAX, optional=True),
+                source=item.line("source", length_max=limits.NAME_LENGTH_MAX, optional=True),
+                min=item.number_or_null("min"),
+                max=item.number_or_null("max"),
+                mean=item.number_or_null("mean"),
+            )
+            for item in fields.objects("columns", count_max=limits.COLUMNS_MAX)
+        ),
+        bounds=_bounds(fields),
+        frames=None if frames is None else _frames(frames),
+        dimension=fields.integer("dimension", minimum=2, maximum=3),
+        density_per_um2=fields.number_or_null("density_per_um2"),
+        uncertainty_nm=fields.number_or_null("uncertainty_nm"),
+        non_finite=fields.integer("non_finite"),
+    )
+
+
+def _frames(fields: Fields) -> Frames:
+    origin = fields.number_or_null("origin")
+    if origin not in {None, 0, 1}:
+        fields.fail("origin", "0, 1 or null")
+    bound = limits.INTEGER_MAX
+    return Frames(
+        first=fields.integer("first", minimum=-bound),
+        last=fields.integer("last", minimum=-bound),
+        origin=None if origin is None else int(origin),
+    )
+
+
+def _bounds(fields: Fields) -> dict[str, tuple[float, float]]:
+    bounds: dict[str, tuple[float, float]] = {}
+    for axis, pair in fields.mapping("bounds").items():
+        if axis not in AXES or type(pair) is not list or len(pair) != 2:
+            fields.fail("bounds", "[min, max] by axis x, y, z")
+        if not all(type(value) is float or type(value) is int for value in pair):
+            fields.fail("bounds", "[min, max] by axis x, y, z")
+        bounds[axis] = (float(pair[0]), float(pair[1]))
+    return bounds
