@@ -1,0 +1,62 @@
+"""Whole numbers in as many bytes as they need: base 128, most significant digit first.
+
+Every byte but the last has its high bit set; there are no leading zero digits. So 0 is `00`,
+127 is `7f`, 128 is `8100`. One number at a time when reading, whole arrays when writing.
+
+Source: Negentropy protocol v1, section "Varint".
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.errors import MalformedError
+
+UINT64_MAX = 2**64 - 1
+VARINT_SIZE_MAX = 10  # 64 bits, seven in a byte.
+
+# The smallest number of 2, 3, ... 10 digits.
+_STEPS = np.array([1 << (7 * digits) for digits in range(1, VARINT_SIZE_MAX)], np.uint64)
+_SHIFTS = np.array([7 * digit for digit in reversed(range(VARINT_SIZE_MAX))], np.uint64)
+
+
+def read_varint(data: bytes, position: int) -> tuple[int, int]:
+    """Return the number that starts at `position`, and the position behind it.
+
+    Raises:
+        MalformedError: Leading zero digits, or more than 64 bits.
+        IndexError: The data ends inside the number.
+    """
+    byte = data[position]
+    position += 1
+    if byte < 0x80:
+        return byte, position
+    if byte == 0x80:
+        raise MalformedError(f"number at byte {position - 1} has leading zero digits")
+    value = byte & 0x7F
+    while byte >= 0x80:
+        byte = data[position]
+        position += 1
+        value = value << 7 | byte & 0x7F
+        if value > UINT64_MAX:
+            raise MalformedError(f"number before byte {position} needs more than 64 bits")
+    return value, position
+
+
+def varint_sizes(values: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Return how many bytes each number takes: shape (n,)."""
+    return np.searchsorted(_STEPS, values, side="right") + 1
+
+
+def encode_varints(values: NDArray[np.uint64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Write many numbers at once, each in a row of its own.
+
+    Returns:
+        The digits, aligned to the right, and which of them are written: both (n, width), with
+        the width of the longest number. `digits[written]` is all of them, one after another.
+    """
+    sizes = varint_sizes(values)
+    width = int(sizes.max(initial=1))
+    digits = (values[:, np.newaxis] >> _SHIFTS[-width:] & np.uint64(0x7F)).astype(np.uint8)
+    digits[:, :-1] |= 0x80
+    written = np.arange(width) >= width - sizes[:, np.newaxis]
+    return digits, written
