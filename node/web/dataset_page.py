@@ -1,0 +1,356 @@
+"""The dataset page as values: facts people decide by, files, provenance in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from markupsafe import Markup
+
+from node.catalog.views import DatasetView, Holder
+from node.licenses import license_name
+from node.vocabulary import categories
+from node.web.cards import short_license
+from node.web.quantities import (
+    format_count,
+    format_date,
+    format_exact,
+    format_field,
+    format_length,
+    format_plural,
+    format_size,
+)
+from node.web.statements import (
+    Statement,
+    state_completeness,
+    state_copies,
+    state_dataset,
+    state_reachability,
+)
+from protocol.records import Citation, Dataset, File, Sample, TableSummary, Tag
+
+__all__ = ["Fact", "file_href", "make_dataset_page", "measured_tables"]
+
+FILES_SHOWN_MAX = 100
+TABLES_SHOWN_MAX = 16
+STRIP_MAX = 12
+_ROLES = {
+    "original": "as it was given",
+    "rendition": "the same as .smlm",
+    "raw": "raw data",
+    "image": "image",
+    "table": "table",
+    "other": "other file",
+}
+_KINDS = {"dataset": "metadata and files", "withdrawal": "withdrawal"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One line of a list of facts."""
+
+    name: str
+    value: str
+    exact: str = ""
+    href: str = ""
+    leads: bool = False
+
+
+def make_dataset_page(
+    view: DatasetView,
+    documentation: Markup,
+    *,
+    held: Collection[str],
+    names: dict[str, str],
+    now: int,
+) -> dict[str, Any]:
+    """Return everything that dataset.html shows.
+
+    Args:
+        view: The dataset as the catalog answers.
+        documentation: Its rendered documentation.
+        held: The blobs among its thumbnails that are here.
+        names: Publisher names by id, for who says what.
+        now: Seconds since 1970.
+    """
+    data = view.metadata
+    thumbnails = [sample.thumbnail.sha256 for sample in data.samples if sample.thumbnail]
+    pictures = [sha256 for sha256 in thumbnails if sha256 in held]
+    return {
+        "dataset": view.dataset,
+        "record": view.record,
+        "name": data.name,
+        "description": data.description,
+        "documentation": documentation,
+        "publisher": {"id": view.publisher.id, "name": publisher_name(view)},
+        "authors": data.authors,
+        "affiliations": list(dict.fromkeys(a.affiliation for a in data.authors if a.affiliation)),
+        "notices": state_dataset(view, now=now, names=names),
+        "picture": f"/blobs/{pictures[0]}" if pictures else None,
+        "no_picture": "The picture has not arrived at this node yet."
+        if thumbnails
+        else "This dataset has no picture.",
+        "caption": _caption(data),
+        "strip": _strip(data, held=held),
+        "facts": _facts(view),
+        "download": _download(view),
+        "tags": _tags(data.tags),
+        "citation": _citation(view),
+        "references": [_reference(entry) for entry in data.citation],
+        "samples": _samples(view),
+        "files_hidden": max(0, sum(len(s.files) for s in data.samples) - FILES_SHOWN_MAX),
+        "revisions": [
+            {
+                "revision": entry.revision,
+                "record": entry.record,
+                "issued": entry.issued,
+                "kind": _KINDS.get(entry.type, entry.type),
+            }
+            for entry in sorted(view.revisions, key=lambda entry: -entry.revision)
+        ],
+        "provenance": _provenance(view, names=names, now=now),
+        "holders": [_holder(holder) for holder in view.holders],
+    }
+
+
+def file_href(dataset: str, file: File) -> str:
+    """Return where people download a file under its own name."""
+    return f"/datasets/{dataset}/files/{file.sha256}/{quote(file.name, safe='')}"
+
+
+def publisher_name(view: DatasetView) -> str:
+    """Return what to call the publisher, however little is known of it."""
+    return view.publisher.name or f"Publisher {view.publisher.id[:8]}"
+
+
+def measured_tables(data: Dataset) -> list[TableSummary]:
+    """Return each measured table once: a rendition repeats the tables of its original."""
+    found: list[TableSummary] = []
+    for sample in data.samples:
+        originals = [file for file in sample.files if file.role != "rendition" and file.tables]
+        renditions = [file for file in sample.files if file.role == "rendition"]
+        for file in originals or renditions:
+            found += file.tables
+    return found
+
+
+def _facts(view: DatasetView) -> list[Fact]:
+    data = view.metadata
+    tables = measured_tables(data)
+    files = {file.sha256: file for sample in data.samples for file in sample.files}
+    size = sum(file.size for file in files.values())
+    facts = []
+    if tables:
+        facts += _measured_facts(tables)
+    facts += [
+        Fact(
+            name="Licence",
+            value=short_license(data.license),
+            exact=license_name(data.license),
+            href=f"/?license={quote(data.license)}",
+        ),
+        Fact(
+            name="Size",
+            value=f"{format_size(size)}, {format_plural(len(files), 'file')}",
+            exact=f"{format_exact(size)} bytes",
+        ),
+        Fact(
+            name="Publisher",
+            value=publisher_name(view),
+            exact=view.publisher.institution,
+            href=f"/publishers/{view.publisher.id}",
+        ),
+        Fact(
+            name="Published",
+            value=f"{format_date(view.issued)}, revision {view.revision}",
+        ),
+        Fact(name="Copies", value=state_copies(view).word, href="#provenance"),
+    ]
+    return facts
+
+
+def _measured_facts(tables: list[TableSummary]) -> list[Fact]:
+    rows = sum(table.rows for table in tables)
+    precise = [
+        (table.uncertainty_nm, table.rows) for table in tables if table.uncertainty_nm is not None
+    ]
+    weight = sum(count for _, count in precise)
+    precision = sum(value * count for value, count in precise) / weight if weight else None
+    widest = max(tables, key=_area)
+    facts = [
+        Fact(name="Localizations", value=format_count(rows), exact=format_exact(rows), leads=True),
+        Fact(
+            name="Median precision",
+            value=format_length(precision) if precision is not None else "not in the file",
+            exact=f"{precision:.3f} nm" if precision is not None else "",
+            leads=precision is not None,
+        ),
+        Fact(
+            name="Field of view" if len(tables) == 1 else "Largest field of view",
+            value=format_field({axis: widest.bounds[axis] for axis in sorted(widest.bounds)}),
+        ),
+        Fact(name="Dimension", value=f"{max(table.dimension for table in tables)}D"),
+    ]
+    spans = [t.frames.last - t.frames.first + 1 for t in tables if t.frames is not None]
+    if spans:
+        most = max(spans)
+        value = format_count(most) if len(set(spans)) == 1 else f"up to {format_count(most)}"
+        facts.append(Fact(name="Frames", value=value, exact=format_exact(most)))
+    return facts
+
+
+def _area(table: TableSummary) -> float:
+    spans = [table.bounds[axis] for axis in ("x", "y") if axis in table.bounds]
+    return (spans[0][1] - spans[0][0]) * (spans[1][1] - spans[1][0]) if len(spans) == 2 else -1.0
+
+
+def _caption(data: Dataset) -> str:
+    if len(data.samples) < 2:
+        return ""
+    return f"{data.samples[0].name}, one of {format_exact(len(data.samples))} samples"
+
+
+def _strip(data: Dataset, *, held: Collection[str]) -> list[dict[str, Any]]:
+    if len(data.samples) < 2:
+        return []
+    return [
+        {
+            "anchor": f"sample-{index}",
+            "name": sample.name,
+            "picture": f"/blobs/{sample.thumbnail.sha256}",
+        }
+        for index, sample in enumerate(data.samples[:STRIP_MAX], 1)
+        if sample.thumbnail is not None and sample.thumbnail.sha256 in held
+    ]
+
+
+def _download(view: DatasetView) -> dict[str, str] | None:
+    originals = [f for s in view.metadata.samples for f in s.files if f.role != "rendition"]
+    if not originals:
+        return None
+    size = format_size(sum(file.size for file in originals))
+    copies = state_copies(view)
+    if len(originals) == 1:
+        return {
+            "href": file_href(view.dataset, originals[0]),
+            "word": f"Download {size}",
+            "sentence": f"{originals[0].name}; {copies.sentence}",
+        }
+    return {
+        "href": "#files",
+        "word": f"Download {size}",
+        "sentence": f"{format_plural(len(originals), 'file')}; {copies.sentence}",
+    }
+
+
+def _tags(tags: Iterable[Tag]) -> list[dict[str, Any]]:
+    grouped: dict[str, list[dict[str, str]]] = {name: [] for name in categories()}
+    for tag in tags:
+        grouped.setdefault(tag.category, []).append(
+            {
+                "label": tag.label or tag.term,
+                "curie": tag.curie,
+                "href": "/?" + urlencode({"tag": f"{tag.category}:{tag.term}"}, safe=":"),
+            }
+        )
+    return [
+        {
+            "title": categories()[name].label
+            if name in categories()
+            else name.replace("-", " ").capitalize(),
+            "tags": entries,
+        }
+        for name, entries in grouped.items()
+        if entries
+    ]
+
+
+def _citation(view: DatasetView) -> str:
+    data = view.metadata
+    names = [author.name for author in data.authors]
+    who = ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:5])} et al."
+    year = format_date(view.issued).rsplit(" ", 1)[-1]
+    where = f" https://doi.org/{data.doi}." if data.doi else ""
+    return (
+        f"{who} ({year}). {data.name} [Data set], revision {view.revision}. "
+        f"{publisher_name(view)}.{where} Locmesh dataset {view.dataset}, record {view.record}."
+    )
+
+
+def _reference(entry: Citation) -> dict[str, str]:
+    href = f"https://doi.org/{quote(entry.doi, safe='/')}" if entry.doi else entry.url or ""
+    return {"text": entry.text, "href": href, "link": entry.doi or entry.url or ""}
+
+
+def _samples(view: DatasetView) -> list[dict[str, Any]]:
+    shown, files_left, tables_left = [], FILES_SHOWN_MAX, TABLES_SHOWN_MAX
+    for index, sample in enumerate(view.metadata.samples, 1):
+        if files_left <= 0:
+            break
+        files = []
+        for file in sample.files[:files_left]:
+            tables = file.tables[: max(0, tables_left)] if file.role != "rendition" else ()
+            tables_left -= len(tables)
+            files.append(_file(view.dataset, file, tables=tables))
+        files_left -= len(files)
+        shown.append(_sample(index, sample, files))
+    if shown and shown[0]["files"]:
+        shown[0]["files"][0]["is_open"] = True
+    return shown
+
+
+def _sample(index: int, sample: Sample, files: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "anchor": f"sample-{index}",
+        "name": sample.name,
+        "description": sample.description,
+        "files": files,
+    }
+
+
+def _file(dataset: str, file: File, *, tables: Iterable[TableSummary]) -> dict[str, Any]:
+    rows = sum(table.rows for table in file.tables)
+    facts = [_ROLES.get(file.role, file.role), file.format or file.media_type]
+    if file.tables:
+        facts.append(f"{format_exact(rows)} localizations")
+    return {
+        "name": file.name,
+        "href": file_href(dataset, file),
+        "size": file.size,
+        "sha256": file.sha256,
+        "facts": facts,
+        "is_open": False,
+        "tables": [
+            {
+                "title": f"{table.name or file.name}: "
+                f"{format_plural(len(table.columns), 'column')}, as measured by the publisher",
+                "columns": table.columns,
+            }
+            for table in tables
+        ],
+    }
+
+
+def _provenance(view: DatasetView, *, names: dict[str, str], now: int) -> list[Statement]:
+    signed = Statement(
+        tone="good",
+        word="Signature verified",
+        sentence=f"revision {view.revision} was signed by {publisher_name(view)} "
+        f"on {format_date(view.issued)}, and this node checked it when it arrived.",
+    )
+    return [
+        signed,
+        state_completeness(view.publisher.completeness, now=now),
+        state_reachability(view.publisher.reachability, now=now, names=names, is_origin=True),
+        state_copies(view),
+    ]
+
+
+def _holder(holder: Holder) -> dict[str, str]:
+    return {
+        "publisher": holder.publisher,
+        "name": holder.name or f"Publisher {holder.publisher[:8]}",
+        "word": "all files" if holder.complete else format_plural(holder.blobs, "file"),
+    }
