@@ -26,6 +26,7 @@ from node.settings import (
     setting,
     toml_value,
 )
+from protocol import limits
 
 __all__ = ["SETTINGS_FILE", "Config", "default_home"]
 
@@ -104,10 +105,10 @@ class Config:
         parse=parse_integer,
     )
     publisher_records_max: int = setting(
-        1_000_000, "Most records kept of one publisher.", parse=parse_integer
+        limits.PUBLISHER_RECORDS_MAX, "Most records kept of one publisher.", parse=parse_integer
     )
     publisher_bytes_max: int = setting(
-        4_000_000_000, "Most bytes of records kept of one publisher.", parse=parse_size
+        limits.PUBLISHER_BYTES_MAX, "Most bytes of records kept of one publisher.", parse=parse_size
     )
     log_level: str = setting(
         "info",

@@ -37,7 +37,7 @@ class Keyring:
     Attributes:
         publisher: The publisher's name: the id of its first identity record.
         signer: The key that signs records and requests.
-        identity: The sealed identity record, kept beside the keys: a lost database does not lose it.
+        identity: The sealed identity record, kept beside the keys so that it outlives the database.
         recovery_path: Where the recovery key was written; it may have been moved since.
     """
 

@@ -153,8 +153,8 @@ def parse_author(value: object) -> Author:
         raise InputError("an author needs a name")
     return Author(
         name=entry["name"],
-        affiliation=entry["affiliation"] or None,
-        orcid=_parse_orcid(entry["orcid"]) if entry["orcid"] else None,
+        affiliation=entry["affiliation"],
+        orcid=_parse_orcid(entry["orcid"]) if entry["orcid"] else "",
     )
 
 
@@ -232,7 +232,7 @@ def _parse_tags(value: object) -> tuple[Tag, ...]:
             items += [f"{category}:{_parse_line(term)}" for term in _items(terms)]
     else:
         items = list(_items(value))
-    tags = {}
+    tags: dict[tuple[str, str], Tag] = {}
     for item in items:
         tag = _parse_tag(item)
         tags.setdefault((tag.category, tag.term), tag)
@@ -258,9 +258,7 @@ def _parse_citations(value: object) -> tuple[Citation, ...]:
             raise InputError("wants a text, a doi or a url")
         doi = _parse_doi(entry["doi"])
         text = entry["text"] or doi or entry["url"]
-        citations.append(
-            Citation(text=text, doi=doi or None, url=_parse_link(entry["url"]) or None)
-        )
+        citations.append(Citation(text=text, doi=doi, url=_parse_link(entry["url"])))
     return tuple(citations)
 
 
@@ -312,7 +310,7 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "documentation": _parse_text,
     "citation": _parse_citations,
     "doi": _parse_doi,
-    "funding": _parse_text,
+    "funding": _parse_line,
     "links": _parse_links,
     "visibility": _parse_visibility,
     "samples": _parse_samples,

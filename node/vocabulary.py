@@ -75,13 +75,13 @@ def parse_tag(text: str) -> Tag:
     if not key or len(key) > TERM_LENGTH_MAX:
         raise InputError(f"tag {text!r} needs a term of 1 to {TERM_LENGTH_MAX} characters")
     known = found.tags.get(key)
-    return known or Tag(category=found.name, term=key, label=term.strip(), curie=None)
+    return known or Tag(category=found.name, term=key, label=term.strip())
 
 
 def _category(name: str, entry: dict[str, Any]) -> Category:
     tags: dict[str, Tag] = {}
     for row in entry["terms"]:
-        tag = Tag(category=name, term=row["term"], label=row["label"], curie=row.get("curie"))
+        tag = Tag(category=name, term=row["term"], label=row["label"], curie=row.get("curie", ""))
         # A label is what people copy from a page, so it finds its term too.
         for key in (row["term"], _slug(row["label"]), *row.get("aliases", ())):
             tags.setdefault(key, tag)

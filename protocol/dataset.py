@@ -21,6 +21,7 @@ __all__ = [
     "Sample",
     "TableSummary",
     "Tag",
+    "read_samples",
     "read_urls",
 ]
 
@@ -221,7 +222,7 @@ class Dataset:
             doi=fields.matching("doi", _DOI, "a DOI like 10.5281/zenodo.1", optional=True),
             funding=fields.line("funding", length_max=limits.LINE_LENGTH_MAX, optional=True),
             links=read_urls(fields, "links", count_max=limits.LINKS_MAX),
-            samples=_samples(fields),
+            samples=read_samples(fields),
         )
 
     def to_bytes(self) -> bytes:
@@ -279,7 +280,8 @@ def _citations(fields: Fields) -> tuple[Citation, ...]:
     )
 
 
-def _samples(fields: Fields) -> tuple[Sample, ...]:
+def read_samples(fields: Fields) -> tuple[Sample, ...]:
+    """Return the samples of a dataset, at least one, each name once."""
     samples = tuple(
         Sample(
             name=item.line("name", length_max=limits.NAME_LENGTH_MAX),

@@ -1,0 +1,290 @@
+"""Localization files without any node: formats, info, convert, render."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import click
+
+import smlmfmt
+from node.cli.terminal import json_option, plain, print_facts, print_json, print_table
+from node.errors import InputError
+from node.reading import ReadingOptions, check_format
+from node.web.quantities import (
+    format_bound,
+    format_count,
+    format_exact,
+    format_field,
+    format_length,
+    format_size,
+)
+from smlmfmt import smlm
+from smlmfmt.colormaps import COLORMAPS
+from smlmfmt.png import encode_png
+from smlmfmt.render import MODES, render
+from smlmfmt.table import Bundle, LocTable
+
+__all__ = ["reading_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
+
+
+_OPTIONS = (
+    click.option(
+        "--from", "from_format", metavar="F", help="Format of the file, if not found out."
+    ),
+    click.option(
+        "--pixel-size",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="NM",
+        help="Camera pixel in nm, for files that count in pixels.",
+    ),
+    click.option(
+        "--column",
+        "columns",
+        multiple=True,
+        metavar="NAME=HEADER",
+        help="Which column of a delimited table is what, as in x=POS_X. Repeatable.",
+    ),
+    click.option(
+        "--on-error",
+        type=click.Choice(["raise", "skip"]),
+        default="raise",
+        help="A bad row: refuse the file (raise), or leave the row out and count it (skip).",
+    ),
+)
+
+
+def reading_options(function: F) -> F:
+    """Add the options of ReadingOptions, passed on as one `reading`."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        reading = ReadingOptions(
+            format=kwargs.pop("from_format"),
+            pixel_size_nm=kwargs.pop("pixel_size"),
+            columns=_parse_columns(kwargs.pop("columns")),
+            on_error=kwargs.pop("on_error"),
+        )
+        return function(*args, reading=reading, **kwargs)
+
+    decorated: Any = wrapped
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return cast("F", decorated)
+
+
+@click.command("formats")
+@json_option
+def formats_command(*, as_json: bool) -> None:
+    """List the file formats that can be read and written.
+
+    \b
+    Example:
+      locmesh formats
+    """  # noqa: D301
+    known = smlmfmt.formats()
+    if as_json:
+        print_json({"formats": [dataclasses.asdict(item) for item in known]})
+        return
+    rows = [
+        (
+            item.name,
+            item.title,
+            " ".join(item.suffixes),
+            "yes" if item.reads else "no",
+            "yes" if item.writes else "no",
+        )
+        for item in known
+    ]
+    print_table(("name", "title", "suffixes", "reads", "writes"), rows, flexible=1)
+
+
+@click.command("info")
+@click.argument("file", type=INPUT)
+@reading_options
+@json_option
+def info_command(file: Path, *, reading: ReadingOptions, as_json: bool) -> None:
+    """Say what is in a localization file: tables, columns, extent, precision.
+
+    \b
+    Example:
+      locmesh info cell1.csv
+      locmesh info cell1.smlm --json
+    """  # noqa: D301
+    bundle = reading.read(file)
+    deviations = smlm.deviations(file) if bundle.format == "smlm" else []
+    if as_json:
+        print_json(_info_document(file, bundle, deviations))
+        return
+    print_facts(
+        {
+            "File": file.name,
+            "Format": bundle.format,
+            "Size": format_size(file.stat().st_size),
+            "Tables": len(bundle.tables),
+            "Images": len(bundle.images) or None,
+        }
+    )
+    for table in bundle.tables:
+        _print_table_facts(table)
+    for warning in bundle.warnings:
+        click.echo(f"Note: {plain(warning)}")
+    for deviation in deviations:
+        click.echo(f"Other programs may refuse this file: {plain(deviation)}")
+
+
+@click.command("convert")
+@click.argument("source", metavar="IN", type=INPUT)
+@click.argument("target", metavar="OUT", type=OUTPUT)
+@click.option("--to", "to_format", metavar="F", help="Format to write, if the suffix leaves doubt.")
+@click.option("--exact", is_flag=True, help="Keep 64-bit and integer columns in .smlm files.")
+@reading_options
+@json_option
+def convert_command(  # noqa: PLR0913 - one parameter per option.
+    source: Path,
+    target: Path,
+    *,
+    to_format: str | None,
+    exact: bool,
+    reading: ReadingOptions,
+    as_json: bool,
+) -> None:
+    """Write a localization file in another format. OUT is replaced if it exists.
+
+    \b
+    Example:
+      locmesh convert cell1.csv cell1.smlm
+      locmesh convert cell1.smlm cell1.csv --to thunderstorm
+    """  # noqa: D301
+    check_format(to_format)
+    if target.exists() and target.samefile(source):
+        raise InputError(f"{target} is the file to read; choose another name to write to")
+    bundle = reading.read(source)
+    smlmfmt.write(target, bundle, format=to_format, exact=exact)
+    rows = sum(map(len, bundle.tables))
+    if as_json:
+        print_json(
+            {
+                "path": str(target),
+                "from": bundle.format,
+                "tables": len(bundle.tables),
+                "rows": rows,
+                "size": target.stat().st_size,
+                "warnings": list(bundle.warnings),
+            }
+        )
+        return
+    for warning in bundle.warnings:
+        click.echo(f"Note: {plain(warning)}")
+    size = format_size(target.stat().st_size)
+    click.echo(plain(f"{target}: {format_exact(rows)} localizations, {size}"))
+
+
+@click.command("render")
+@click.argument("source", metavar="FILE", type=INPUT)
+@click.argument("target", metavar="OUT.png", type=OUTPUT)
+@click.option("--mode", type=click.Choice(MODES), default="histogram", show_default=True)
+@click.option("--colormap", type=click.Choice(sorted(COLORMAPS)), metavar="C", help="Colour map.")
+@click.option(
+    "--size", type=click.IntRange(16, 8192), default=1024, show_default=True, metavar="PX"
+)
+@click.option("--scale-bar/--no-scale-bar", default=True, help="Burn in a bar of known length.")
+@click.option("--table", "index", type=click.IntRange(1), default=1, help="Which table: 1, 2, ...")
+@reading_options
+def render_command(  # noqa: PLR0913 - one parameter per option.
+    source: Path,
+    target: Path,
+    *,
+    mode: str,
+    colormap: str | None,
+    size: int,
+    scale_bar: bool,
+    index: int,
+    reading: ReadingOptions,
+) -> None:
+    """Draw the localizations of a file as a PNG picture.
+
+    \b
+    Example:
+      locmesh render cell1.csv cell1.png
+      locmesh render cell1.csv cell1.png --mode gaussian --size 2048
+    """  # noqa: D301
+    tables = reading.read(source).tables
+    if index > len(tables):
+        raise InputError(f"{source.name} has {len(tables)} tables; there is no table {index}")
+    look = {"colormap": colormap} if colormap else {}
+    picture = render(tables[index - 1], size_px=size, mode=mode, scale_bar=scale_bar, **look)
+    target.write_bytes(encode_png(picture))
+    click.echo(f"{target}: {size} x {size} pixels")
+
+
+def _parse_columns(pairs: tuple[str, ...]) -> dict[str, str]:
+    columns = {}
+    for pair in pairs:
+        name, equals, header = pair.partition("=")
+        if not equals or not name or not header:
+            raise click.BadParameter(f"{pair!r} is not NAME=HEADER", param_hint="--column")
+        columns[name.strip()] = header.strip()
+    return columns
+
+
+def _info_document(file: Path, bundle: Bundle, deviations: list[str]) -> dict[str, Any]:
+    return {
+        "path": str(file),
+        "format": bundle.format,
+        "size": file.stat().st_size,
+        "tables": [
+            {"name": table.name, "channel": table.channel, **table.summary().as_dict()}
+            for table in bundle.tables
+        ],
+        "images": [
+            {"name": image.name, "media_type": image.media_type, "shape": image.shape}
+            for image in bundle.images
+        ],
+        "warnings": list(bundle.warnings),
+        "deviations": deviations,
+    }
+
+
+def _print_table_facts(table: LocTable) -> None:
+    summary = table.summary()
+    frames = summary.frames
+    density = summary.density_per_um2
+    click.echo()
+    print_facts(
+        {
+            "Table": table.name,
+            "Channel": table.channel,
+            "Localizations": format_exact(summary.rows),
+            "Field of view": format_field({k: list(v) for k, v in summary.bounds.items()}),
+            "Dimension": f"{summary.dimension}D",
+            "Frames": f"{format_exact(frames.first)} to {format_exact(frames.last)}"
+            if frames
+            else None,
+            "Median uncertainty": format_length(summary.uncertainty_nm)
+            if summary.uncertainty_nm
+            else None,
+            "Density": f"{format_count(density)} per um^2" if density else None,
+            "Not finite": format_exact(summary.non_finite) if summary.non_finite else None,
+        }
+    )
+    rows = [
+        (
+            column.name,
+            column.unit,
+            format_bound(column.min),
+            format_bound(column.max),
+            format_bound(column.mean),
+            column.source if column.source != column.name else "",
+        )
+        for column in summary.columns
+    ]
+    click.echo()
+    print_table(("column", "unit", "min>", "max>", "mean>", "in the file"), rows, flexible=5)

@@ -1,0 +1,117 @@
+"""The command `locmesh`: which commands there are, and what they all share."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node import __version__
+from node.config import default_home
+
+__all__ = ["COMMANDS", "cli"]
+
+# Command name -> module. Modules load when they are needed, so that `info` starts no web server.
+COMMANDS = {
+    "init": "node.cli.home",
+    "serve": "node.cli.serve",
+    "add": "node.cli.add",
+    "edit": "node.cli.datasets",
+    "publish": "node.cli.datasets",
+    "withdraw": "node.cli.datasets",
+    "list": "node.cli.show",
+    "show": "node.cli.show",
+    "search": "node.cli.search",
+    "get": "node.cli.get",
+    "peer": "node.cli.peers",
+    "sync": "node.cli.peers",
+    "mirror": "node.cli.mirrors",
+    "demo": "node.cli.demo",
+    "formats": "node.cli.files",
+    "info": "node.cli.files",
+    "convert": "node.cli.files",
+    "render": "node.cli.files",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when somebody asks for them, in the order of COMMANDS."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return every command, in the order of a newcomer's needs."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, which takes --home like the group itself."""
+        del ctx
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(module), f"{cmd_name}_command")
+        _give_home(command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Refuse an unknown command with its nearest neighbours."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib  # noqa: PLC0415 - only ever needed here.
+
+            close = difflib.get_close_matches(args[0], COMMANDS, 2)
+            if close:
+                error.message += f" Did you mean {' or '.join(close)}?"
+            raise
+
+
+def _set_home(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+    del parameter
+    if value is not None:
+        ctx.find_root().obj = value.expanduser().absolute()
+
+
+def _home_option() -> click.Option:
+    return click.Option(
+        ["--home"],
+        type=click.Path(file_okay=False, path_type=Path),
+        expose_value=False,
+        is_eager=True,
+        callback=_set_home,
+        metavar="DIR",
+        help="Folder of this node's keys, catalog and data (or LOCMESH_HOME).",
+    )
+
+
+def _give_home(command: click.Command) -> None:
+    """Let --home stand after the command as well as before it."""
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _give_home(inner)
+    elif not any("--home" in parameter.opts for parameter in command.params):
+        command.params.append(_home_option())
+
+
+@click.group(
+    cls=LazyGroup,
+    params=[_home_option()],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="locmesh", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, **_: Any) -> None:
+    """Share single-molecule localization data: keep it, sign it, find it, mirror it.
+
+    \b
+    Example, from nothing to a published dataset:
+      locmesh init --name "Super-resolution lab" --contact data@lab.example
+      locmesh serve
+      locmesh add cell1.csv --name "Microtubules in U2OS" --description "..." \\
+          --author "Ada Muster" --license CC-BY-4.0 --tag modality:dstorm --publish
+    """  # noqa: D301 - click wants the backslash, the shell another.
+    if ctx.obj is None:
+        ctx.obj = default_home()

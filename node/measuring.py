@@ -1,0 +1,162 @@
+"""What a worker process finds out about one file: format, facts, picture, rendition."""
+
+from __future__ import annotations
+
+import mimetypes
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import smlmfmt
+from node.errors import InputError
+from node.reading import ReadingOptions
+from protocol import limits
+from smlmfmt import smlm
+from smlmfmt.errors import FormatError, RowError, UnitError
+from smlmfmt.png import encode_png
+from smlmfmt.render import render
+from smlmfmt.table import Bundle
+
+__all__ = ["Measured", "Task", "measure"]
+
+THUMBNAIL_SIZES_PX = (512, 384, 256, 128)
+_IMAGE = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".svg")
+_RAW = (".nd2", ".czi", ".lif", ".lsm", ".dcimg", ".spe", ".sif", ".oif", ".oib", ".ims", ".raw")
+_ROLE_BY_SUFFIX = dict.fromkeys(_IMAGE, "image") | dict.fromkeys(_RAW, "raw")
+# What the system's own table may not know, or name differently from machine to machine.
+_MEDIA_TYPES = {
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".txt": "text/plain",
+    ".md": "text/markdown",
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".webp": "image/webp",
+    ".zip": "application/zip",
+    ".hdf5": "application/x-hdf5",
+    ".h5": "application/x-hdf5",
+}
+_OCTETS = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One file to measure.
+
+    Attributes:
+        rendition: Where to write the .smlm, if one is due.
+        thumbnail: Where to write the picture, if there is one.
+    """
+
+    path: Path
+    reading: ReadingOptions
+    rendition: Path
+    thumbnail: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was found: `tables` as TableSummary in JSON, and which files were written."""
+
+    role: str
+    media_type: str
+    format: str
+    tables: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...]
+    has_rendition: bool
+    has_thumbnail: bool
+
+    @property
+    def rows(self) -> int:
+        """Localizations of all tables."""
+        return sum(table["rows"] for table in self.tables)
+
+
+def measure(task: Task) -> Measured:
+    """Read one file and write its rendition and picture.
+
+    Raises:
+        InputError: It claims a format that it breaks; the message says where and what to do.
+    """
+    path = task.path
+    name = task.reading.format_of(path)
+    if name is None or not _can_read(name):
+        return _kept_as_it_is(path, name)
+    try:
+        bundle = task.reading.read(path)
+        has_rendition = name != "smlm" or bool(smlm.deviations(path))
+        if has_rendition:
+            smlmfmt.write(task.rendition, bundle, format="smlm")
+        has_thumbnail = _draw(bundle, task.thumbnail)
+    except FormatError as error:
+        raise InputError(_advice(path.name, error)) from error
+    except MemoryError as error:
+        raise InputError(f"{path.name}: too large for the memory of this machine") from error
+    return Measured(
+        role="original",
+        media_type=smlmfmt.media_type(name),
+        format=name,
+        tables=tuple(_facts(bundle)),
+        notes=tuple(f"{path.name}: {warning}" for warning in bundle.warnings),
+        has_rendition=has_rendition,
+        has_thumbnail=has_thumbnail,
+    )
+
+
+def _can_read(name: str) -> bool:
+    return any(item.reads for item in smlmfmt.formats() if item.name == name)
+
+
+def _kept_as_it_is(path: Path, name: str | None) -> Measured:
+    suffix = path.suffix.lower()
+    role = _ROLE_BY_SUFFIX.get(suffix, "other")
+    known = f"{name} files are not read yet" if name else "not a localization table known here"
+    return Measured(
+        role=role,
+        media_type=_MEDIA_TYPES.get(suffix) or _guessed(path.name),
+        format=name or "",
+        tables=(),
+        notes=() if role != "other" else (f"{path.name}: {known}; kept as it is",),
+        has_rendition=False,
+        has_thumbnail=False,
+    )
+
+
+def _guessed(name: str) -> str:
+    # Built-in types only: the machine's own list would make records differ between machines.
+    guess, encoding = mimetypes.MimeTypes(filenames=()).guess_type(name)
+    return _OCTETS if guess is None or encoding else guess.lower()
+
+
+def _facts(bundle: Bundle) -> list[dict[str, Any]]:
+    return [
+        {"name": table.name, "channel": table.channel, **table.summary().as_dict()}
+        for table in bundle.tables
+    ]
+
+
+def _draw(bundle: Bundle, path: Path) -> bool:
+    """Draw the longest table as a picture within the size that every node keeps."""
+    tables = [table for table in bundle.tables if len(table) and "x" in table and "y" in table]
+    if not tables:
+        return False
+    longest = max(tables, key=len)
+    for size_px in THUMBNAIL_SIZES_PX:
+        data = encode_png(render(longest, size_px=size_px))
+        if len(data) <= limits.THUMBNAIL_SIZE_MAX:
+            path.write_bytes(data)
+            return True
+    return False
+
+
+def _advice(name: str, error: FormatError) -> str:
+    message = str(error).rstrip(".")
+    if name not in message:
+        message = f"{name}: {message}"
+    if isinstance(error, RowError):
+        return f"{message}. Nothing was imported. Fix the line or add with --on-error skip."
+    if isinstance(error, UnitError):
+        return f"{message}. Nothing was imported. Give the pixel size in nm: --pixel-size NM."
+    return f"{message}. Nothing was imported."

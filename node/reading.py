@@ -1,0 +1,64 @@
+"""How a localization file is to be read: what people may say about it, and the reading itself."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import smlmfmt
+from node.errors import InputError
+from smlmfmt.table import Bundle
+
+__all__ = ["ReadingOptions", "check_format"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingOptions:
+    """What a person may say about a file that does not say it by itself."""
+
+    format: str | None = None
+    pixel_size_nm: float | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    on_error: str = "raise"
+
+    def format_of(self, path: Path) -> str | None:
+        """Return the file's format: the one named, or what its content shows; None for neither."""
+        if self.columns and self.format is None:
+            return "csv"
+        return self.format or smlmfmt.sniff(path)
+
+    def read(self, path: Path) -> Bundle:
+        """Read a localization file.
+
+        Raises:
+            InputError: No known format fits it, or the format named is none.
+            FormatError: It is not what its format says it must be.
+        """
+        name = self.format_of(path)
+        if name is None:
+            raise InputError(
+                f"{path.name} is of no format known here (see `locmesh formats`). If it is a "
+                "delimited table, say which column is what: --column x=NAME --column y=NAME"
+            )
+        check_format(name)
+        return smlmfmt.read(
+            path,
+            format=name,
+            columns=self.columns or None,
+            pixel_size_nm=self.pixel_size_nm,
+            on_error="skip" if self.on_error == "skip" else "raise",
+        )
+
+
+def check_format(name: str | None) -> None:
+    """Refuse a format name that there is none of, with the nearest one.
+
+    Raises:
+        InputError: There is no such format.
+    """
+    known = [item.name for item in smlmfmt.formats()]
+    if name is not None and name not in known:
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+        raise InputError(f"there is no format {name!r}{hint}")
