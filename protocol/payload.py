@@ -153,6 +153,19 @@ class Fields:
             self.fail(name, "64 lowercase hex digits")
         return DigestHex(value)
 
+    def digest_in(self, name: str, value: object) -> DigestHex:
+        """Return an item of a field's array that must be a SHA-256 in hex."""
+        if type(value) is not str or _DIGEST.fullmatch(value) is None:
+            self.fail(name, "64 lowercase hex digits each")
+        return DigestHex(value)
+
+    def flag(self, name: str) -> bool:
+        """Return true or false; absent is false."""
+        value = self._object.get(name, False)
+        if type(value) is not bool:
+            self.fail(name, "true or false")
+        return value
+
     def digest_or_none(self, name: str) -> DigestHex | None:
         """Return a SHA-256 in hex, or None if the field is absent."""
         return self.digest(name) if name in self._object else None
