@@ -7,7 +7,7 @@ below 32 items, what ends a frame) are those of the reference, hoytech/negentrop
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.itemset import ID_SIZE, Bounds, ItemSet
+from protocol.itemset import ID_SIZE, Bounds, ItemSet, id_list
 from protocol.ranges import VERSION, Mode, Outgoing, Received
 
 _FRAME_RESERVE = 200  # What a frame keeps free for the fingerprint of the rest.
@@ -99,16 +99,19 @@ class Answer:
         Args:
             row_count: How many of the received ranges to look at.
         """
+        rows = np.flatnonzero(self._received.modes[:row_count] == Mode.ID_LIST)
+        their_ids = self._received.ids(rows)
+        their_counts = self._received.counts[rows].tolist()
+        starts, ends = self._spoken.starts[rows].tolist(), self._spoken.ends[rows].tolist()
         have: set[bytes] = set()
         need: set[bytes] = set()
-        starts, ends = self._spoken.starts.tolist(), self._spoken.ends.tolist()
-        for row in np.flatnonzero(self._received.modes[:row_count] == Mode.ID_LIST).tolist():
-            theirs = self._received.ids(row)
-            ours = bytes(self._items.id_bytes(starts[row], ends[row]))
-            if ours != theirs:
-                our_ids, their_ids = _ids(ours), _ids(theirs)
-                have |= our_ids - their_ids
-                need |= their_ids - our_ids
+        done = 0
+        for start, end, count in zip(starts, ends, their_counts, strict=True):
+            ours = set(id_list(self._items.id_bytes(start, end)))
+            theirs = set(their_ids[done : done + count])
+            done += count
+            have |= ours - theirs
+            need |= theirs - ours
         return have, need
 
 
@@ -196,7 +199,3 @@ def _edges(starts: _Indices, ends: _Indices) -> _Indices:
     bucket = np.arange(_BUCKET_COUNT + 1)
     edges: _Indices = starts[:, np.newaxis] + sizes * bucket + np.minimum(bucket, rest)
     return edges
-
-
-def _ids(data: bytes) -> set[bytes]:
-    return {data[at : at + ID_SIZE] for at in range(0, len(data), ID_SIZE)}

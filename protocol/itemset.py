@@ -190,8 +190,15 @@ class ItemSet:
         whole = np.concatenate((np.ones(sums.shape, np.bool_), written), axis=1)
         hashed = np.concatenate((sums, digits), axis=1)[whole].tobytes()
         edges = np.concatenate(([0], np.cumsum(whole.sum(axis=1)))).tolist()
-        digests = b"".join([sha256(hashed[a:b]).digest() for a, b in pairwise(edges)])
+        parts = [hashed[a:b] for a, b in pairwise(edges)]
+        digests = b"".join([digest.digest() for digest in map(sha256, parts)])
         return np.frombuffer(digests, np.uint8).reshape(-1, 32)[:, :FINGERPRINT_SIZE]
+
+
+def id_list(ids: bytes | memoryview) -> list[bytes]:
+    """Return ids that stand one after another, each by itself."""
+    items: list[bytes] = np.frombuffer(ids, f"V{ID_SIZE}").tolist()
+    return items
 
 
 def _order(timestamps: NDArray[np.uint64], ids: NDArray[np.uint8]) -> NDArray[np.intp]:

@@ -16,8 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import MalformedError
-from protocol.itemset import FINGERPRINT_SIZE, ID_SIZE, INFINITY, Bounds, ItemSet
-from protocol.varint import encode_varints, read_varint, varint_sizes
+from protocol.itemset import (
+    FINGERPRINT_SIZE,
+    ID_SIZE,
+    INFINITY,
+    Bounds,
+    ItemSet,
+    id_list,
+)
+from protocol.varint import decode_varints, encode_varints, read_varint, varint_sizes
 
 VERSION = 0x61  # Version 1; 0x60 to 0x6f are versions 0 to 15.
 
@@ -55,12 +62,21 @@ class Received:
         Raises:
             MalformedError: Anything that the grammar does not allow.
         """
-        timestamps, columns = _scan(message)
-        prefix_offsets, lengths, modes, offsets, counts = (
-            np.frombuffer(column, np.int64).astype(np.intp, copy=False) for column in columns
-        )
-        prefixes = _prefixes(message, prefix_offsets, lengths)
-        bounds = Bounds(np.frombuffer(timestamps, np.uint64), lengths, prefixes)
+        data = np.frombuffer(message, np.uint8)
+        starts = np.frombuffer(_starts(message), np.int64).astype(np.intp, copy=False)
+        steps, sizes = decode_varints(data, starts)
+        prefixes = starts + sizes + 1
+        lengths = data[prefixes - 1].astype(np.intp)
+        modes = data[prefixes + lengths].astype(np.intp)
+        offsets = prefixes + lengths + 1
+        counts = np.zeros(len(starts), np.intp)
+        lists = np.flatnonzero(modes == Mode.ID_LIST)
+        list_counts, sizes = decode_varints(data, offsets[lists])
+        counts[lists] = list_counts
+        offsets[lists] += sizes
+        timestamps = _timestamps(steps)
+        _check_lengths(lengths, timestamps)
+        bounds = Bounds(timestamps, lengths, _prefixes(data, prefixes, lengths))
         _check_order(bounds)
         return cls(message, bounds, modes, offsets, counts)
 
@@ -70,63 +86,67 @@ class Received:
         places: NDArray[np.intp] = self.offsets[rows, np.newaxis] + np.arange(FINGERPRINT_SIZE)
         return data[places]
 
-    def ids(self, row: int) -> bytes:
-        """Return the ids of one row, one after another."""
-        offset = int(self.offsets[row])
-        return self.message[offset : offset + ID_SIZE * int(self.counts[row])]
+    def ids(self, rows: NDArray[np.intp]) -> list[bytes]:
+        """Return the ids of these rows, those of each together."""
+        spans = zip(self.offsets[rows].tolist(), self.counts[rows].tolist(), strict=True)
+        lists = [self.message[start : start + ID_SIZE * count] for start, count in spans]
+        return id_list(b"".join(lists))
 
 
-def _scan(message: bytes) -> tuple["array[int]", list["array[int]"]]:
-    timestamps = array("Q")
-    columns = [array("q") for _ in range(5)]
-    add_timestamp = timestamps.append
-    add_prefix, add_length, add_mode, add_offset, add_count = (c.append for c in columns)
-    position, end, timestamp = 1, len(message), 0
+def _starts(message: bytes) -> "array[int]":
+    # Where each range begins. This loop does nothing else, because it is the one place where
+    # Python looks at ranges one by one; when it ends well, every range lies inside the message.
+    starts = array("q")
+    add = starts.append
+    skip, fingerprint, listing = (mode.value for mode in Mode)
+    position, end = 1, len(message)
     try:
         while position < end:
-            start = position
-            step, position = read_varint(message, position)
-            timestamp = min(timestamp + step - 1, INFINITY) if step else INFINITY
-            length = message[position]
-            prefix = position + 1
-            mode = message[prefix + length]
-            position = offset = prefix + length + 1
-            if length > ID_SIZE or (length and timestamp == INFINITY):
-                raise MalformedError(f"bound at byte {start} has an id prefix of {length} bytes")
-            count = 0
-            if mode == Mode.FINGERPRINT:
+            add(position)
+            while message[position] >= 0x80:
+                position += 1
+            position += message[position + 1] + 3
+            mode = message[position - 1]
+            if mode == fingerprint:
                 position += FINGERPRINT_SIZE
-            elif mode == Mode.ID_LIST:
-                count, offset = read_varint(message, position)
-                position = offset + ID_SIZE * count
-            elif mode != Mode.SKIP:
-                raise MalformedError(f"range at byte {start} has the unknown mode {mode}")
-            if position > end:
-                raise MalformedError(f"message of {end} bytes ends inside range at byte {start}")
-            add_timestamp(timestamp)
-            add_prefix(prefix)
-            add_length(length)
-            add_mode(mode)
-            add_offset(offset)
-            add_count(count)
+            elif mode == listing:
+                count, position = read_varint(message, position)
+                position += ID_SIZE * count
+            elif mode != skip:
+                raise MalformedError(f"range at byte {starts[-1]} has the unknown mode {mode}")
     except IndexError:
-        raise MalformedError(f"message of {end} bytes ends inside its last range") from None
-    return timestamps, columns
+        position = end + 1
+    if position > end:
+        raise MalformedError(f"message of {end} bytes ends inside the range at byte {starts[-1]}")
+    return starts
+
+
+def _timestamps(steps: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    # The sums of the steps, each one too large; infinity from a step of 0, or an overflow, on.
+    sums = np.cumsum(np.where(steps == 0, steps, steps - np.uint64(1)), dtype=np.uint64)
+    infinite = steps == 0
+    infinite[1:] |= sums[1:] < sums[:-1]
+    return np.where(np.logical_or.accumulate(infinite), np.uint64(INFINITY), sums)
+
+
+def _check_lengths(lengths: NDArray[np.intp], timestamps: NDArray[np.uint64]) -> None:
+    broken = lengths > np.where(timestamps == np.uint64(INFINITY), 0, ID_SIZE)
+    if broken.any():
+        index = int(broken.argmax())
+        raise MalformedError(f"bound {index} has an id prefix of {lengths[index]} bytes")
 
 
 def _prefixes(
-    message: bytes, offsets: NDArray[np.intp], lengths: NDArray[np.intp]
+    data: NDArray[np.uint8], offsets: NDArray[np.intp], lengths: NDArray[np.intp]
 ) -> NDArray[np.uint8]:
     prefixes = np.zeros((len(offsets), ID_SIZE), np.uint8)
     rows = np.flatnonzero(lengths)
     if len(rows):
-        width = int(lengths.max())
-        data = np.frombuffer(message, np.uint8)
-        column = np.arange(width)
-        # A short prefix at the very end reads what is there, and drops it again.
+        column = np.arange(int(lengths.max()))
+        # A short prefix near the end may look at bytes that are not there, only to drop them.
         places = np.minimum(offsets[rows, np.newaxis] + column, len(data) - 1)
         given = column < lengths[rows, np.newaxis]
-        prefixes[rows, :width] = np.where(given, data[places], 0)
+        prefixes[rows, : len(column)] = np.where(given, data[places], 0)
     return prefixes
 
 

@@ -42,6 +42,38 @@ def read_varint(data: bytes, position: int) -> tuple[int, int]:
     return value, position
 
 
+def decode_varints(
+    data: NDArray[np.uint8], starts: NDArray[np.intp]
+) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """Read many numbers at once.
+
+    Args:
+        data: The bytes they lie in: uint8, (size,).
+        starts: Where each begins: (n,).
+
+    Returns:
+        The numbers and how many bytes each takes: both (n,).
+
+    Raises:
+        MalformedError: Leading zero digits, more than 64 bits, or the data end inside a number.
+    """
+    places = np.minimum(starts[:, np.newaxis] + np.arange(VARINT_SIZE_MAX), len(data) - 1)
+    digits = data[places]
+    is_last = digits < 0x80
+    sizes = is_last.argmax(axis=1) + 1
+    ends = starts + sizes
+    broken = ~is_last.any(axis=1) | (ends > len(data)) | (digits[:, 0] == 0x80)
+    broken |= (sizes == VARINT_SIZE_MAX) & (digits[:, 0] > 0x81)
+    if broken.any():
+        start = int(starts[broken.argmax()])
+        raise MalformedError(f"number at byte {start} is cut off, over 64 bits or zero-led")
+    values = np.zeros(len(starts), np.uint64)
+    for index in range(int(sizes.max(initial=0))):
+        more = values << np.uint64(7) | (digits[:, index] & np.uint8(0x7F))
+        values = np.where(index < sizes, more, values)
+    return values, sizes
+
+
 def varint_sizes(values: NDArray[np.uint64]) -> NDArray[np.intp]:
     """Return how many bytes each number takes: shape (n,)."""
     return np.searchsorted(_STEPS, values, side="right") + 1
