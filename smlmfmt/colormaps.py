@@ -28,7 +28,7 @@ COLORMAPS = tuple(_WAYPOINTS)
 DEFAULT = "fire"
 # Deep to high, for z: only the hue changes, for brightness is the density. Blue fades steadily
 # from one end to the other, which is what red-green blindness leaves distinguishable.
-_DEPTH = ("3f8cff", "a583ff", "f275c4", "ff8a5c", "ffd34d")
+_DEPTH = ("2f7dff", "8f6bff", "f04fb0", "ff7a33", "ffd42e")
 _FINE = 4096
 
 

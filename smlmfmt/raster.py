@@ -33,10 +33,10 @@ CELLS_MAX = 1 << 24  # Cells (pixels x classes) counted at once: 128 MiB.
 LENGTH_MAX_NM = 1e12  # Beyond a kilometre a coordinate is no position and is left out.
 SIDE_MIN_NM = 1000.0  # One point, or many at one place, are shown in a field of 1 um.
 SAMPLE_ROWS = 200_000
-SIGMA_STEP = 1.25
+SIGMA_STEP = 1.3
 SIGMA_MIN_PX = 0.3
-SIGMA_MAX_PART = 0.1  # Of the picture's side; wider than that says nothing about a place.
-STRIP_PX = 256
+SIGMA_MAX_PART = 0.05  # Of the picture's side; wider than that says nothing about a place.
+STRIP_PX_MIN = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +167,8 @@ def draw(
         chosen = range(start, min(start + batch, classes.stop))
         counts = _count(table, view, chosen=chosen if gaussian else None, depth=depth)
         for index, name in enumerate(chosen):
-            for channel, image in enumerate(counts[:, index]):
-                sigma_px = SIGMA_MIN_PX * SIGMA_STEP**name
-                images[channel] += _blur(image, sigma_px) if gaussian else image
+            drawn = counts[:, index]
+            images += _blur(drawn, SIGMA_MIN_PX * SIGMA_STEP**name) if gaussian else drawn
     return images
 
 
@@ -187,11 +186,11 @@ def _count(table: LocTable, view: View, *, chosen: range | None, depth: Depth | 
             index = index + width * (size * size)
         index = index[keep]
         if index.size:
-            counts[0] += np.bincount(index, minlength=cells)
+            np.add.at(counts[0], index, 1.0)
         if index.size and depth:
             tints = depth.tints(table["z"][rows][keep]) / 255
             for channel in range(3):
-                counts[channel + 1] += np.bincount(index, tints[:, channel], minlength=cells)
+                np.add.at(counts[channel + 1], index, tints[:, channel])
     return counts.reshape(-1, classes, size, size)
 
 
@@ -221,28 +220,31 @@ def _classes(table: LocTable, view: View) -> range:
     return range(min(first), max(last) + 1)
 
 
-def _blur(image: Floats, sigma_px: float) -> Floats:
-    """Return the image with each pixel spread as a gaussian that keeps its sum in the image."""
-    if not image.any():
-        return image
-    return _blur_rows(_blur_rows(image, sigma_px).T, sigma_px).T
-
-
-def _blur_rows(image: Floats, sigma_px: float) -> Floats:
-    size = len(image)
+def _blur(images: Floats, sigma_px: float) -> Floats:
+    """Return images with each pixel spread as a gaussian that keeps its sum in its image."""
+    if not images.any():
+        return images
+    size = images.shape[-1]
     reach = min(size - 1, math.ceil(4 * sigma_px + 0.5))
     # The gaussian's share in the pixel at each distance: a difference of two error functions.
     edges = [math.erf((d - 0.5) / (sigma_px * math.sqrt(2))) for d in range(reach + 2)]
     kernel = np.diff(edges) / 2
-    around = np.concatenate([kernel[:0:-1], kernel])
+    rows = _blur_rows(images, kernel).swapaxes(1, 2)
+    return _blur_rows(rows, kernel).swapaxes(1, 2)
+
+
+def _blur_rows(images: Floats, kernel: Floats) -> Floats:
+    """Convolve along the rows' axis: a band matrix times the image, strip by strip."""
+    size, reach = images.shape[1], len(kernel) - 1
     # What would fall off the picture stays in it: each source pixel's shares add up to 1.
-    sums = np.convolve(np.ones(size), around)[reach : reach + size]
-    source = image / sums[:, None]
-    blurred = np.empty_like(image)
-    for start in range(0, size, STRIP_PX):
-        stop = min(start + STRIP_PX, size)
+    sums = np.convolve(np.ones(size), np.concatenate([kernel[:0:-1], kernel]))
+    source = images / sums[reach : reach + size, None]
+    blurred = np.empty_like(images)
+    strip = max(STRIP_PX_MIN, 2 * reach)
+    for start in range(0, size, strip):
+        stop = min(start + strip, size)
         low, high = max(0, start - reach), min(size, stop + reach)
         distance = np.abs(np.arange(start, stop)[:, None] - np.arange(low, high)[None, :])
         band = np.where(distance <= reach, kernel[np.minimum(distance, reach)], 0.0)
-        blurred[start:stop] = band @ source[low:high]
+        blurred[:, start:stop] = band @ source[:, low:high]
     return blurred

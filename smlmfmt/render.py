@@ -24,6 +24,7 @@ MODES = ("histogram", "gaussian")
 COLOR_BY = ("density", "z")
 SIZE_PX_MAX = 8192
 LEVELS = 256 - GREYS  # Map and letters fit one palette.
+DEPTH_GAMMA = 0.65
 DEPTH_SAMPLE_ROWS = 200_000
 
 
@@ -36,7 +37,7 @@ def render(  # noqa: PLR0913 - what a picture looks like has this many sides.
     color_by: str = "density",
     scale_bar: bool = True,
     bounds: Bounds | None = None,
-    percentile: float = 99.7,
+    percentile: float = 98.0,
 ) -> Picture:
     """Return the table as a picture, shape (size_px, size_px, 3).
 
@@ -107,6 +108,8 @@ def _tinted(images: Floats, part: Floats) -> Picture:
     """Return the mean colour of z at each pixel, as bright as its density."""
     density = np.where(images[0] > 0, images[0], 1)
     hue = images[1:] / density
+    # Colours are darker than the white that a density map ends in: lift them to be seen.
+    part = part**DEPTH_GAMMA
     return np.ascontiguousarray(
         np.rint(255 * np.clip(hue * part, 0, 1)).astype(np.uint8).transpose(1, 2, 0)
     )

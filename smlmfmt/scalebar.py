@@ -20,6 +20,7 @@ Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Box: TypeAlias = tuple[float, float, float, float]
 
 GREYS = 16  # Colours that letters may add to a picture.
+MICRO = "\N{MICRO SIGN}"
 BAR_PART = 0.25  # A bar is at most this part of the picture's side.
 LABEL_SIZE_MIN_PX = 64  # Smaller pictures get no bar: its label would not be legible.
 
@@ -33,7 +34,7 @@ def round_length_nm(side_nm: float) -> float:
 
 def format_length(length_nm: float) -> str:
     """Return a length as people read it: 200 nm, 5 um (with the Greek letter), 1 mm."""
-    for unit, size_nm in (("mm", 1e6), ("\N{MICRO SIGN}m", 1e3)):
+    for unit, size_nm in (("mm", 1e6), (f"{MICRO}m", 1e3)):
         if length_nm >= size_nm:
             return f"{length_nm / size_nm:g} {unit}"
     return f"{length_nm:g} nm"
@@ -63,9 +64,8 @@ def burn_depth_bar(picture: Picture, lut: Picture, *, z_min_nm: float, z_max_nm:
     picture[top - 1 : top + thick + 1, left - 1 : left + width + 1] = 0
     levels = np.linspace(0, len(lut) - 1, width).astype(np.intp)
     picture[top : top + thick, left : left + width] = lut[levels]
-    minus = "\N{MINUS SIGN}"
-    low, high = (f"{round(z)}".replace("-", minus) for z in (z_min_nm, z_max_nm))
-    _write(picture, f"z {low} to {high} nm", center=left + width / 2, bottom=top - thick)
+    label = f"z {round(z_min_nm)} to {round(z_max_nm)} nm"
+    _write(picture, label, center=left + width / 2, bottom=top - thick)
 
 
 def _margin(size_px: int) -> int:
@@ -81,7 +81,9 @@ def _write(picture: Picture, text: str, *, center: float, bottom: float) -> None
     size = len(picture)
     font = ImageFont.load_default(max(10, round(size / 20)))
     edge = max(1, size // 256)
-    box = font.getbbox(text, stroke_width=edge)
+    # As tall as a descender for every text, so that all labels of a picture stand on one line.
+    left, top, right, _ = font.getbbox(text.replace(MICRO, "u") + "l", stroke_width=edge)
+    box = (left, top, right - font.getlength("l"), font.getbbox("p", stroke_width=edge)[3])
     letters, ground = (_mask(text, font, box=box, edge=width) for width in (0, edge))
     height, width = letters.shape
     x = round(min(max(center - width / 2, 1), size - width - 1))
@@ -96,5 +98,13 @@ def _mask(text: str, font: Font, *, box: Box, edge: int) -> Picture:
     """Return how far each pixel of the box is covered by the text, of 0 to 255."""
     left, top, right, foot = box
     image = Image.new("L", (math.ceil(right - left), math.ceil(foot - top)))
-    ImageDraw.Draw(image).text((-left, -top), text, fill=255, font=font, stroke_width=edge)
+    draw = ImageDraw.Draw(image)
+    draw.text((-left, -top), text.replace(MICRO, "u"), fill=255, font=font, stroke_width=edge)
+    if MICRO in text:
+        # Pillow's own font has no micro sign: give a u the long left stem that makes it one.
+        before, _, _ = text.partition(MICRO)
+        stem = max(1, round(font.getbbox("n")[2] / 8))
+        x = round(font.getlength(before) - left) + stem
+        baseline, descent = font.getbbox("u")[3] - top, font.getbbox("p")[3] - top
+        draw.rectangle((x - edge, baseline - 2, x + stem - 1 + edge, descent + edge), fill=255)
     return np.asarray(image)
