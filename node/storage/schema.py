@@ -231,3 +231,15 @@ def drafts(db: sqlite_utils.Database) -> None:
             envelope blob
         );
     """)
+
+
+@MIGRATIONS(name="0005_sign_ins")
+def sign_ins(db: sqlite_utils.Database) -> None:
+    """One-time links and sessions, by the SHA-256 of their secrets: a copy opens nothing."""
+    db.executescript("""
+        create table sign_ins (
+            digest text primary key,
+            kind text not null,
+            expires integer not null
+        ) without rowid;
+    """)

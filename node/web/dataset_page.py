@@ -196,8 +196,8 @@ def _measured_facts(tables: list[TableSummary]) -> list[Fact]:
     spans = [t.frames.last - t.frames.first + 1 for t in tables if t.frames is not None]
     if spans:
         most = max(spans)
-        value = format_count(most) if len(set(spans)) == 1 else f"up to {format_count(most)}"
-        facts.append(Fact(name="Frames", value=value, exact=format_exact(most)))
+        value = format_exact(most) if len(set(spans)) == 1 else f"up to {format_exact(most)}"
+        facts.append(Fact(name="Frames", value=value))
     return facts
 
 

@@ -157,13 +157,15 @@ def state_copies(view: DatasetView) -> Statement:
         return Statement(
             tone="good",
             word=format_plural(len(whole), "copy", "copies"),
-            sentence=f"every file is held by {_listed(whole)}.",
+            sentence=_as_sentence(f"every file is held by {_listed(whole)}"),
         )
     if view.holders:
         return Statement(
             tone="attention",
             word="No whole copy",
-            sentence=f"some of the files are held by {_listed(h.name for h in view.holders)}.",
+            sentence=_as_sentence(
+                f"some of the files are held by {_listed(h.name for h in view.holders)}"
+            ),
         )
     return Statement(
         tone="attention",

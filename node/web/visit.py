@@ -1,0 +1,50 @@
+"""What a request says about its reader: who, where, in which colours."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from node.catalog.views import Viewer
+from node.web.keys import VIEWER
+from node.web.layout import THEMES, Visit
+
+__all__ = ["set_theme", "viewer_of", "visit_of", "way_back"]
+
+THEME_COOKIE = "theme"
+_YEAR_S = 31_536_000
+_PATH_LENGTH_MAX = 2_000
+
+
+def viewer_of(request: web.Request) -> Viewer:
+    """Return who asks, as the session cookie says."""
+    return request.get(VIEWER, Viewer.ANONYMOUS)
+
+
+def visit_of(request: web.Request) -> Visit:
+    """Return what a page needs to know of this request."""
+    theme = request.cookies.get(THEME_COOKIE, "")
+    return Visit(
+        path=way_back(request.path_qs) if request.method == "GET" else "/",
+        theme=theme if theme in THEMES else "",
+        is_signed_in=viewer_of(request) is Viewer.ADMIN,
+    )
+
+
+def way_back(path: str) -> str:
+    """Return a path of this node to go back to, or the search page for anything else."""
+    # "//host" and "/\host" would lead to another site.
+    is_own = path.startswith("/") and not path.startswith(("//", "/\\"))
+    is_line = path.isprintable() and len(path) <= _PATH_LENGTH_MAX
+    return path if is_own and is_line and not path.startswith("/login") else "/"
+
+
+async def set_theme(request: web.Request) -> web.StreamResponse:
+    """POST /theme: remember the colours in a cookie, for browsers that run no scripts."""
+    form = await request.post()
+    response = web.HTTPSeeOther(way_back(str(form.get("next", "/"))))
+    theme = str(form.get("theme", ""))
+    if theme in THEMES:
+        response.set_cookie(THEME_COOKIE, theme, max_age=_YEAR_S, samesite="Lax")
+    else:
+        response.del_cookie(THEME_COOKIE, samesite="Lax")
+    return response
