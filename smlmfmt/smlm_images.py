@@ -1,0 +1,82 @@
+"""The pictures of a .smlm archive: listed images, raw arrays, and the thumbnail."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+
+from smlmfmt.errors import ArchiveError
+from smlmfmt.smlm_archive import Archive, Entry
+from smlmfmt.smlm_manifest import IMAGE_SUFFIXES, ImageSpec, Manifest
+from smlmfmt.table import Image
+
+__all__ = ["THUMBNAIL", "read_images"]
+
+THUMBNAIL = "thumbnail"
+IMAGE_SIZE_MAX = 1 << 30
+THUMBNAIL_SIZE_MAX = 8 << 20
+
+
+def read_images(archive: Archive, manifest: Manifest, *, folder: str) -> Iterator[Image]:
+    """Yield the listed images, then the thumbnail as the image named "thumbnail".
+
+    An image that is listed but absent, or a thumbnail that cannot be decoded, is a warning: the
+    tables are what the file is for.
+    """
+    for spec in manifest.images:
+        entry = find(archive, folder, spec.member)
+        if entry is None:
+            manifest.warnings.append(f"image {spec.member!r} is listed but not in the archive")
+            continue
+        yield _image(spec, archive.read(entry, size_max=IMAGE_SIZE_MAX))
+    yield from _thumbnail(archive, manifest, folder=folder)
+
+
+def find(archive: Archive, folder: str, member: str) -> Entry | None:
+    """Return the entry a manifest means by a name."""
+    name = member.replace("\\", "/").removeprefix("./")
+    return archive.entries.get(folder + name)
+
+
+def _image(spec: ImageSpec, data: bytes) -> Image:
+    return Image(
+        name=spec.member,
+        data=data,
+        media_type=spec.media_type,
+        channel=spec.channel,
+        shape=spec.shape,
+        dtype=spec.dtype,
+        metadata=dict(spec.entry),
+    )
+
+
+def _thumbnail(archive: Archive, manifest: Manifest, *, folder: str) -> Iterator[Image]:
+    given = manifest.plain.get("thumbnail")
+    if not isinstance(given, str) or not given:
+        given = "_thumbnail.png"
+        if find(archive, folder, given) is None:
+            return
+    if given.startswith("data:"):
+        yield from _inline_thumbnail(given, manifest)
+        return
+    entry = find(archive, folder, given)
+    suffix = "." + given.rpartition(".")[2].lower()
+    if entry is None or suffix not in IMAGE_SUFFIXES:
+        manifest.warnings.append(f"the thumbnail {given[:80]!r} is not an image in the archive")
+        return
+    data = archive.read(entry, size_max=THUMBNAIL_SIZE_MAX)
+    yield Image(name=THUMBNAIL, data=data, media_type=IMAGE_SUFFIXES[suffix])
+
+
+def _inline_thumbnail(uri: str, manifest: Manifest) -> Iterator[Image]:
+    header, _, body = uri.partition(",")
+    media_type = header.removeprefix("data:").partition(";")[0]
+    try:
+        if not header.endswith(";base64") or media_type not in IMAGE_SUFFIXES.values():
+            raise ArchiveError("not a base64 PNG or JPEG")
+        data = base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError, ArchiveError) as error:
+        manifest.warnings.append(f"the thumbnail in the manifest cannot be decoded: {error}")
+        return
+    yield Image(name=THUMBNAIL, data=data, media_type=media_type)

@@ -1,0 +1,258 @@
+"""One engine for delimited tables; the vendors' modules are headers, units and quirks only."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from smlmfmt import deflate
+from smlmfmt.errors import HeaderError, RowError, SizeLimitError
+from smlmfmt.format import OnError
+from smlmfmt.text_cells import BadRow, Block, Dialect, parse_block
+
+__all__ = ["Rows", "Text", "guess_delimiter", "open_text", "read_rows", "split_line"]
+
+HEAD_SIZE = 256 << 10
+LINE_SIZE_MAX = 64 << 10
+BLOCK_SIZE = 512 << 10
+COLUMN_COUNT_MAX = 4096
+TRAILER_SIZE_MAX = 1 << 20
+DELIMITERS = ("\t", ";", ",")
+
+_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A text whose encoding is known.
+
+    Attributes:
+        data: The bytes after any byte order mark, ASCII-compatible, lines ended as in the file.
+        encoding: "utf-8" or "latin-1".
+        lines: The first lines, decoded, without their ends.
+        starts: Where those lines start in `data`.
+    """
+
+    data: BinaryIO
+    encoding: str
+    lines: Sequence[str]
+    starts: Sequence[int]
+    name: str
+
+
+@dataclass(kw_only=True)
+class Rows:
+    """The numbers of a table and what was passed over.
+
+    Attributes:
+        columns: One float64 array of shape (n,) per column.
+        skipped: Number of lines that are no rows, if they were to be skipped.
+        first_bad: The message of the first of them.
+        trailer: What follows a NUL byte after the rows, as some microscopes write it.
+    """
+
+    columns: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    skipped: int = 0
+    first_bad: str = ""
+    trailer: bytes = b""
+
+
+def open_text(file: BinaryIO, *, name: str) -> Text:
+    """Return a text with its first lines; UTF-8, UTF-16 with a mark, else latin-1.
+
+    Raises:
+        HeaderError: The file is empty.
+        SizeLimitError: A line is longer than any table's.
+    """
+    file.seek(0)
+    head = file.read(HEAD_SIZE)
+    if head[:2] in _UTF16:
+        # Spreadsheets save "Unicode text" so; such files are small.
+        text = head[2:] + file.read()
+        file = io.BytesIO(text.decode(_UTF16[head[:2]], "replace").encode())
+        head = file.read(HEAD_SIZE)
+    start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+    is_whole = len(head) < HEAD_SIZE
+    encoding = _encoding(head, is_whole=is_whole)
+    lines, starts = _lines(head[start:], start, encoding, is_whole=is_whole, name=name)
+    if not any(line.strip() for line in lines):
+        raise HeaderError(f"{name}: the file is empty")
+    return Text(data=file, encoding=encoding, lines=lines, starts=starts, name=name)
+
+
+def split_line(line: str, delimiter: str) -> list[str]:
+    """Return the cells of one line, without quotes and outer blanks.
+
+    A line that a spreadsheet saved as one quoted cell, its quotes doubled, is taken apart again.
+    """
+    text = line.strip("\r\n")
+    if text.startswith('"') and text.endswith('"') and f'""{delimiter}' in text:
+        text = text[1:-1].replace('""', '"')
+    if delimiter == " ":
+        return [cell.strip('"') for cell in _outside_quotes(text, " ") if cell.strip('"')]
+    return [cell.strip().strip('"').strip() for cell in _outside_quotes(text, delimiter)]
+
+
+def guess_delimiter(line: str) -> str:
+    """Return the delimiter a header line uses: a tab, ";" or "," if there is one, else blanks."""
+    counts = {delimiter: line.count(delimiter) for delimiter in DELIMITERS}
+    best = max(DELIMITERS, key=counts.__getitem__)
+    return best if counts[best] else " "
+
+
+def read_rows(
+    text: Text, *, first_line: int, columns: int, dialect: Dialect, on_error: OnError
+) -> Rows:
+    """Return the rows from a line on.
+
+    Args:
+        text: An opened text.
+        first_line: Index of the first line of data among `text.lines`.
+        columns: Cells in each row.
+        dialect: How the cells are set apart.
+        on_error: Whether a line that is no row raises or is skipped and counted.
+
+    Raises:
+        RowError: A line has more or fewer cells or one that is no number.
+    """
+    if not 0 < columns <= COLUMN_COUNT_MAX:
+        raise SizeLimitError(f"{text.name}: {columns} columns, 1 to {COLUMN_COUNT_MAX} allowed")
+    rows = Rows()
+    if first_line >= len(text.starts):
+        rows.columns = [np.empty(0) for _ in range(columns)]
+        return rows
+    start = text.starts[first_line]
+    size = text.data.seek(0, io.SEEK_END) - start
+    text.data.seek(start)
+    table = _Table(columns, size)
+    line_number = first_line + 1
+    parse = partial(_parse, dialect=dialect, columns=columns)
+    for block in deflate.in_threads(parse, _blocks(text.data, rows)):
+        _note_bad(rows, block.bad, text=text, line_number=line_number, on_error=on_error)
+        table.append(block.values)
+        line_number += block.lines
+    rows.columns = table.finished()
+    return rows
+
+
+class _Table:
+    """Columns that grow; room is granted by the bytes the file really has."""
+
+    def __init__(self, columns: int, size: int) -> None:
+        self._size = max(size, 1)
+        self._count = 0
+        self._seen = 0.0
+        self._columns = [np.empty(0) for _ in range(columns)]
+
+    def append(self, values: npt.NDArray[np.float64]) -> None:
+        end = self._count + len(values)
+        if end > len(self._columns[0]):
+            self._grow(end)
+        for column, array in enumerate(self._columns):
+            array[self._count : end] = values[:, column]
+        self._count = end
+
+    def finished(self) -> list[npt.NDArray[np.float64]]:
+        return [array[: self._count] for array in self._columns]
+
+    def _grow(self, rows: int) -> None:
+        # The first block tells how long a row is; after that, double.
+        estimate = 1.02 * self._size / BLOCK_SIZE * rows if not self._count else 2.0 * rows
+        capacity = max(rows, int(estimate))
+        for column, array in enumerate(self._columns):
+            grown = np.empty(capacity)
+            grown[: self._count] = array[: self._count]
+            self._columns[column] = grown
+
+
+def _parse(data: bytes, *, dialect: Dialect, columns: int) -> Block:
+    return parse_block(data, dialect, columns=columns)
+
+
+def _note_bad(
+    rows: Rows, bad: Sequence[BadRow], *, text: Text, line_number: int, on_error: OnError
+) -> None:
+    for row in bad:
+        message = f"{text.name}: line {line_number + row.line}: {row.problem}: {row.content!r}"
+        if on_error == "raise":
+            raise RowError(f"{message}; on_error='skip' leaves such lines out")
+        rows.skipped += 1
+        rows.first_bad = rows.first_bad or message
+
+
+def _blocks(file: BinaryIO, rows: Rows) -> Iterator[bytes]:
+    """Yield blocks of whole lines up to a NUL byte, each ended by a line feed."""
+    rest = b""
+    while piece := file.read(BLOCK_SIZE):
+        data = rest + piece
+        nul = data.find(b"\0")
+        if nul >= 0:
+            rows.trailer = data[nul + 1 :] + file.read(TRAILER_SIZE_MAX)
+            rest = data[:nul]
+            break
+        end = max(data.rfind(b"\n"), _lone_return(data)) + 1
+        if not end and len(data) > LINE_SIZE_MAX + BLOCK_SIZE:
+            raise SizeLimitError(f"a line is longer than {LINE_SIZE_MAX} B; this is no table")
+        rest = data[end:]
+        if end:
+            yield _with_line_feeds(data[:end])
+    if rest.strip():
+        yield _with_line_feeds(rest + b"\n")
+
+
+def _lone_return(data: bytes) -> int:
+    """Return where the last line of a text without any line feed ends, else -1."""
+    return -1 if b"\n" in data else data.rfind(b"\r", 0, -1)
+
+
+def _with_line_feeds(data: bytes) -> bytes:
+    if b"\r" not in data:
+        return data
+    data = data.replace(b"\r\n", b"\n")
+    return data.replace(b"\r", b"\n")
+
+
+def _encoding(head: bytes, *, is_whole: bool) -> str:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=is_whole)
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8"
+
+
+def _lines(
+    head: bytes, start: int, encoding: str, *, is_whole: bool, name: str
+) -> tuple[list[str], list[int]]:
+    lines, starts, at = [], [], 0
+    parts = head.partition(b"\0")[0].splitlines(keepends=True)
+    if not is_whole and len(parts) > 1:
+        parts.pop()
+    for part in parts:
+        if len(part) > LINE_SIZE_MAX:
+            raise SizeLimitError(f"{name}: a line of {len(part)} B; this is no table")
+        lines.append(part.decode(encoding, "replace").rstrip("\r\n"))
+        starts.append(start + at)
+        at += len(part)
+    return lines, starts
+
+
+def _outside_quotes(text: str, delimiter: str) -> list[str]:
+    if '"' not in text:
+        return text.split() if delimiter == " " else text.split(delimiter)
+    cells, cell, is_quoted = [], [], False
+    for character in text:
+        if character == '"':
+            is_quoted = not is_quoted
+        if character == delimiter and not is_quoted:
+            cells.append("".join(cell))
+            cell = []
+        else:
+            cell.append(character)
+    return [*cells, "".join(cell)]

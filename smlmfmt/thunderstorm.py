@@ -1,0 +1,144 @@
+"""ThunderSTORM's results table, the common tongue of localization software.
+
+Source: zitmen/thunderstorm ImportExport/DLMImportExport.java, util/StringFormatting.java.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from functools import partial
+from typing import BinaryIO
+
+import numpy as np
+
+from smlmfmt.columns import canonical_name, canonical_names, is_length
+from smlmfmt.delimited import row_warnings, table_of
+from smlmfmt.errors import FormatError, HeaderError, UnitError
+from smlmfmt.format import Format, FormatInfo, ReadOptions
+from smlmfmt.table import Bundle, LocTable
+from smlmfmt.text import Text, open_text, read_rows, split_line
+from smlmfmt.text_cells import Dialect
+from smlmfmt.text_numbers import format_column
+
+__all__ = ["FORMAT", "FORMAT_XLS", "read_thunderstorm", "write_thunderstorm"]
+
+BLOCK_ROWS = 65_536
+# Our names that ThunderSTORM calls otherwise.
+NAMES = {
+    "background": "offset",
+    "background_std": "bkgstd",
+    "sigma_x": "sigma1",
+    "sigma_y": "sigma2",
+}
+
+
+def read_thunderstorm(file: BinaryIO, options: ReadOptions, *, delimiter: str = ",") -> Bundle:
+    """Return the table of a ThunderSTORM file.
+
+    Columns may come in any order; the header may have been re-saved by a spreadsheet.
+
+    Raises:
+        HeaderError: x or y is missing, or a name comes twice.
+        RowError: A row is short, long or not numeric. (ThunderSTORM itself skips such rows.)
+        UnitError: x or y is no length, or in pixels and the pixel size is not given.
+    """
+    text = open_text(file, name=options.name)
+    index = _header_line(text)
+    sources = split_line(text.lines[index], delimiter)
+    names = canonical_names(sources)
+    doubled = sorted({source for source in sources if sources.count(source) > 1})
+    if doubled or not {"x", "y"} <= {name.name for name in names}:
+        raise HeaderError(f"{options.name}: want x [nm] and y [nm], each name once; got {sources}")
+    for name in names:
+        if name.name in ("x", "y", "z") and not is_length(name.unit):
+            raise UnitError(f"{options.name}: column {name.source!r} must have a unit of length")
+    rows = read_rows(
+        text,
+        first_line=index + 1,
+        columns=len(names),
+        dialect=Dialect(delimiter=delimiter),
+        on_error=options.on_error,
+    )
+    chosen = "thunderstorm" if delimiter == "," else "thunderstorm-xls"
+    table = table_of(names, rows, options=options, format_name=chosen, frame_origin=1)
+    return Bundle(tables=(table,), format=chosen, warnings=tuple(row_warnings(rows, options.name)))
+
+
+def write_thunderstorm(
+    file: BinaryIO,
+    bundle: Bundle,
+    exact: bool,  # noqa: ARG001, FBT001 - decimal text is always exact.
+    *,
+    delimiter: str = ",",
+) -> None:
+    """Write one table so that reading it gives the same numbers.
+
+    Frames are counted from 1, as ThunderSTORM does; x, y and z must be in nm.
+
+    Raises:
+        FormatError: There is not exactly one table.
+        HeaderError: It has no x or no y.
+        UnitError: A position is not in nm.
+    """
+    if len(bundle.tables) != 1:
+        raise FormatError(f"a ThunderSTORM file holds one table, not {len(bundle.tables)}")
+    table = bundle.tables[0]
+    names = _headers(table)
+    file.write((delimiter.join(f'"{name}"' for name in names) + "\n").encode())
+    for start in range(0, len(table), BLOCK_ROWS):
+        columns = [format_column(values[start : start + BLOCK_ROWS]) for values in _columns(table)]
+        lines = map(delimiter.join, zip(*columns, strict=True))
+        file.write(("\n".join(lines) + "\n").encode())
+
+
+def _header_line(text: Text) -> int:
+    return next(index for index, line in enumerate(text.lines) if line.strip())
+
+
+def _headers(table: LocTable) -> list[str]:
+    if not {"x", "y"} <= set(table.columns):
+        raise HeaderError(f"a ThunderSTORM file needs x and y; there are {table.columns}")
+    names = []
+    for name in table.columns:
+        unit = table.units[name]
+        if name in ("x", "y", "z") and unit not in ("nm", ""):
+            raise UnitError(f"column {name!r} must be in nm, not {unit!r}")
+        unit = "nm" if name in ("x", "y", "z") else unit
+        is_bare = name in ("id", "frame", "detections", "chi2") or not unit
+        other = NAMES.get(name, name)
+        names.append(other if is_bare else f"{other} [{unit}]")
+    return names
+
+
+def _columns(table: LocTable) -> Iterator[np.ndarray[tuple[int], np.dtype[np.number]]]:
+    for name in table.columns:
+        is_from_zero = name == "frame" and table.frame_origin == 0
+        yield table[name] + 1 if is_from_zero else table[name]
+
+
+def _is_thunderstorm(head: bytes, _file: BinaryIO, *, delimiter: str) -> bool:
+    if b" [" not in head:
+        return False
+    try:
+        text = open_text(io.BytesIO(head), name="file")
+    except FormatError:
+        return False
+    cells = split_line(text.lines[_header_line(text)], delimiter)
+    found = [canonical_name(cell) for cell in cells if cell.lower().startswith(("x [", "y ["))]
+    return {column.name for column in found} == {"x", "y"}
+
+
+def _format(name: str, title: str, suffix: str, delimiter: str) -> Format:
+    info = FormatInfo(name=name, title=title, suffixes=(suffix,), reads=True, writes=True)
+    return Format(
+        info=info,
+        media_type="text/csv" if delimiter == "," else "text/tab-separated-values",
+        sniff=partial(_is_thunderstorm, delimiter=delimiter),
+        read=partial(read_thunderstorm, delimiter=delimiter),
+        write=partial(write_thunderstorm, delimiter=delimiter),
+    )
+
+
+FORMAT = _format("thunderstorm", "ThunderSTORM table (csv)", ".csv", ",")
+FORMAT_XLS = _format("thunderstorm-xls", "ThunderSTORM table (tab-separated)", ".xls", "\t")
