@@ -16,10 +16,10 @@ from protocol.identity import DigestHex
 __all__ = ["Fields", "encode_json", "encode_record", "open_record", "parse_json", "plain"]
 
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
-_NOT_IN_LINE = re.compile("[\x00-\x1f\x7f\u2028\u2029]")
+_NOT_IN_LINE = re.compile("[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _NOT_IN_PROSE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _DIGEST = re.compile("[0-9a-f]{64}")
-_INTEGER_DIGITS_MAX = 17
+_MOST = limits.INTEGER_MAX
 
 
 def parse_json(payload: bytes, *, size_max: int = limits.PAYLOAD_SIZE_MAX) -> dict[str, object]:
@@ -40,7 +40,7 @@ def parse_json(payload: bytes, *, size_max: int = limits.PAYLOAD_SIZE_MAX) -> di
         raise MalformedError(f"not a JSON payload: {str(error)[:200]}") from None
     if type(value) is not dict:
         raise MalformedError(f"want a JSON object, got {type(value).__name__}")
-    _check_nesting(value)
+    _check_values(value)
     return value
 
 
@@ -99,8 +99,12 @@ class Fields:
     def line(self, name: str, *, length_max: int, optional: bool = False) -> str:
         """Return one line of text without control characters; absent and optional is ""."""
         value = self._object.get(name, "" if optional else None)
-        if type(value) is not str or len(value) > length_max or _NOT_IN_LINE.search(value):
-            self.fail(name, f"one line of text, at most {length_max} characters")
+        if type(value) is not str or len(value) > length_max:
+            self.fail(name, f"a text of at most {length_max} characters")
+        if not value.isprintable() and _NOT_IN_LINE.search(
+            value
+        ):  # The first test is the fast one.
+            self.fail(name, "one line without control characters")
         if not optional and not value.strip():
             self.fail(name, "a text that is not empty")
         return value
@@ -245,38 +249,33 @@ def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return value
 
 
-def _integer(text: str) -> int:
-    value = int(text) if len(text) <= _INTEGER_DIGITS_MAX else limits.INTEGER_MAX + 1
-    if abs(value) > limits.INTEGER_MAX:
-        raise ValueError(f"the integer {text[:32]} is beyond 2^53")
-    return value
-
-
-def _float(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"the number {text[:32]} is not finite")
-    return value
-
-
 def _constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_pairs, parse_int=_integer, parse_float=_float, parse_constant=_constant
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)
 
 
-def _check_nesting(value: object) -> None:
-    level: list[object] = [value]
+def _check_values(root: dict[str, object]) -> None:
+    """Raise MalformedError for what JSON allows and we do not: deep, infinite or over 2^53."""
+    level: list[dict[str, object] | list[object]] = [root]
     for _ in range(limits.NESTING_MAX):
-        level = [
-            child
-            for item in level
-            for child in (item.values() if type(item) is dict else item)  # type: ignore[attr-defined]
-            if type(child) is dict or type(child) is list
-        ]
-        if not level:
+        below: list[dict[str, object] | list[object]] = []
+        for item in level:
+            for child in item.values() if type(item) is dict else item:
+                kind = type(child)
+                if kind is dict or kind is list:
+                    below.append(child)  # type: ignore[arg-type]
+                elif (kind is int or kind is float) and not -_MOST <= child <= _MOST:  # type: ignore[operator]
+                    _check_number(child)
+        if not below:
             return
+        level = below
     raise MalformedError(f"arrays and objects more than {limits.NESTING_MAX} inside one another")
+
+
+def _check_number(value: object) -> None:
+    if not isinstance(value, float):
+        raise MalformedError(f"the integer {str(value)[:32]} is beyond 2^53")
+    if not math.isfinite(value):
+        raise MalformedError("a number is too large for a 64-bit float")

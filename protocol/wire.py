@@ -1,4 +1,7 @@
-"""Strict msgpack: no duplicate keys, no extension types, nothing after the value."""
+"""Strict msgpack: no duplicate keys, no extension types, nothing after the value.
+
+The one extension type the library reads by itself, a timestamp, becomes a value no field takes.
+"""
 
 from __future__ import annotations
 

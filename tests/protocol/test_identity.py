@@ -1,0 +1,103 @@
+import contextlib
+import hashlib
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.errors import LocalProtocolError, MalformedError
+from protocol.identity import SigningKey, did_key, is_signed_by, parse_did_key, parse_digest
+
+# did:key of the W3C CCG test vectors (Ed25519, "seed" 0 and 1), and its public key.
+KNOWN = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp"
+KNOWN_HEX = "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29"
+
+
+def test_did_key_is_the_published_vector() -> None:
+    key = SigningKey.from_seed(bytes(32))
+    assert key.public.hex() == KNOWN_HEX
+    assert key.did == KNOWN
+    assert parse_did_key(KNOWN) == key.public
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_did_key_round_trip(raw: bytes) -> None:
+    text = did_key(raw)
+    assert len(text) == 56
+    assert text.startswith("did:key:z6Mk")
+    assert parse_did_key(text) == raw
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "did:key:z",
+        KNOWN[:-1],
+        KNOWN + "1",
+        KNOWN.replace("z6Mk", "z6MK"),
+        KNOWN[:-1] + "0",  # No base58 digit.
+        KNOWN[:-1] + "ä",
+        "did:key:z1" + KNOWN[10:],
+        "did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBm",  # secp256k1
+        "did:key:z" + "z" * 47,
+        "did:web:" + KNOWN[8:],
+    ],
+)
+def test_other_texts_are_no_keys(text: str) -> None:
+    with pytest.raises(MalformedError):
+        parse_did_key(text)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_key_or_our_error(text: str) -> None:
+    with contextlib.suppress(MalformedError):
+        assert did_key(parse_did_key(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0" * 63,
+        "0" * 65,
+        "A" * 64,
+        "g" * 64,
+        "0" * 63 + "\n",
+        "\N{ARABIC-INDIC DIGIT ONE}" * 64,
+    ],
+)
+def test_a_digest_is_64_lowercase_hex_digits(text: str) -> None:
+    with pytest.raises(MalformedError):
+        parse_digest(text)
+
+
+def test_a_digest_parses() -> None:
+    digest = hashlib.sha256(b"x").hexdigest()
+    assert parse_digest(digest) == digest
+
+
+def test_signatures_are_ed25519() -> None:
+    seed = b"\x05" * 32
+    key = SigningKey.from_seed(seed)
+    signature = key.sign(b"message")
+    assert signature == Ed25519PrivateKey.from_private_bytes(seed).sign(b"message")
+    assert is_signed_by(key.public, signature, b"message")
+    assert not is_signed_by(key.public, signature, b"Message")
+    assert not is_signed_by(key.public, signature[:-1], b"message")
+    assert not is_signed_by(b"\x00" * 31, signature, b"message")
+
+
+def test_the_seed_comes_back_and_stays_out_of_the_repr() -> None:
+    key = SigningKey.from_seed(b"\x05" * 32)
+    assert SigningKey.from_seed(key.seed).did == key.did
+    assert key.seed.hex() not in repr(key)
+    assert key.did in repr(key)
+
+
+def test_a_seed_or_key_of_the_wrong_size_is_our_mistake() -> None:
+    with pytest.raises(LocalProtocolError):
+        SigningKey.from_seed(b"short")
+    with pytest.raises(LocalProtocolError):
+        did_key(b"short")
