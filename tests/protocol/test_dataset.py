@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from protocol.errors import MalformedError
+from protocol.identity import DigestHex
 from protocol.payload import encode_json
 from protocol.records import (
     Author,
@@ -19,7 +20,7 @@ from protocol.records import (
     parse_record,
 )
 
-P = "ab" * 32
+P = DigestHex("ab" * 32)
 COLUMN = ColumnSummary(name="x", unit="nm", source="x [nm]", min=0.5, max=9.0, mean=4.0)
 TABLE = TableSummary(
     name="table",
@@ -37,12 +38,14 @@ FILE = File(
     role="original",
     media_type="text/csv",
     size=120,
-    sha256="cd" * 32,
-    merkle_root="ef" * 32,
+    sha256=DigestHex("cd" * 32),
+    merkle_root=DigestHex("ef" * 32),
     format="thunderstorm",
     tables=(TABLE,),
 )
-THUMBNAIL = BlobRef(sha256="01" * 32, size=900, merkle_root="02" * 32, media_type="image/png")
+THUMBNAIL = BlobRef(
+    sha256=DigestHex("01" * 32), size=900, merkle_root=DigestHex("02" * 32), media_type="image/png"
+)
 DATASET = Dataset(
     publisher=P,
     revision=1,
@@ -71,7 +74,12 @@ def test_absent_optional_fields_are_absent_in_the_bytes() -> None:
 
 
 def test_a_file_names_its_blob() -> None:
-    blob = BlobRef(sha256="cd" * 32, size=120, merkle_root="ef" * 32, media_type="text/csv")
+    blob = BlobRef(
+        sha256=DigestHex("cd" * 32),
+        size=120,
+        merkle_root=DigestHex("ef" * 32),
+        media_type="text/csv",
+    )
     assert FILE.blob == blob
 
 

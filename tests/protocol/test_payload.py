@@ -14,7 +14,7 @@ json_values = st.recursive(
     | st.booleans()
     | st.integers(-limits.INTEGER_MAX, limits.INTEGER_MAX)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=("Cs",)), max_size=8),
+    | st.text(st.characters(codec="utf-8"), max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=2), inner, max_size=3)
     ),
@@ -95,8 +95,7 @@ def test_a_line_has_no_control_characters(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["a b", "\N{GREEK SMALL LETTER BETA}-tubulin", "a\u00a0b", "אבג", "x" * 10, "\U0001f52c"],
+    "text", ["a b", "\u03b1-tubulin", "a\u00a0b", "\u05d0\u05d1", "x" * 10, "\U0001f52c"]
 )
 def test_a_line_may_be_in_any_script(text: str) -> None:
     assert Fields({"name": text}).line("name", length_max=10) == text

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from protocol import limits
 from protocol.errors import LocalProtocolError, MalformedError, RemoteProtocolError, SizeLimitError
+from protocol.identity import DigestHex
 from protocol.payload import encode_json
 from protocol.records import (
     Dataset,
@@ -23,7 +24,7 @@ from protocol.records import (
 )
 from tests.protocol.strategies import KEYS, records
 
-P, D = "ab" * 32, "cd" * 32
+P, D = DigestHex("ab" * 32), DigestHex("cd" * 32)
 IDENTITY = Identity(
     revision=1,
     issued=1_790_000_000,
