@@ -65,7 +65,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if error.status < 400:
             raise
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-        return problem(request, error.status, _DETAILS.get(error.status, error.reason), allow)
+        return problem(
+            request, error.status, _DETAILS.get(error.status, error.reason), headers=allow
+        )
     except tuple(STATUS_BY_ERROR) as error:
         return problem(request, status_of(error), _sentence(error))
     except Exception:
@@ -79,7 +81,7 @@ def status_of(error: Exception) -> int:
 
 
 def problem(
-    request: web.Request, status: int, detail: str, headers: dict[str, str] | None = None
+    request: web.Request, status: int, detail: str, *, headers: dict[str, str] | None = None
 ) -> web.Response:
     """Return the answer that tells of a problem, in the form that the client can use."""
     title = _TITLES.get(status, HTTPStatus(status).phrase)
