@@ -77,7 +77,18 @@ UNIT_ALIASES: dict[str, tuple[str, ...]] = {
 
 NANOMETRES = {"pm": 1e-3, "angstrom": 0.1, "nm": 1.0, "um": 1e3, "mm": 1e6, "cm": 1e7, "m": 1e9}
 LATERAL_LENGTHS = frozenset(
-    "x y uncertainty_xy x_precision y_precision sigma sigma_x sigma_y x_original y_original".split()
+    (
+        "x",
+        "y",
+        "x_original",
+        "y_original",
+        "x_precision",
+        "y_precision",
+        "uncertainty_xy",
+        "sigma",
+        "sigma_x",
+        "sigma_y",
+    )
 )
 LENGTHS = LATERAL_LENGTHS | {"z", "uncertainty_z", "z_precision", "z_original"}
 
@@ -174,10 +185,7 @@ def in_nanometres(
     base, caret, power = unit.partition("^")
     if not is_length(unit) or power not in ("", "2"):
         return values, unit
-    if base == "px":
-        scale = _pixel_size(pixel_size_nm, what)
-    else:
-        scale = NANOMETRES[base]
+    scale = _pixel_size(pixel_size_nm, what) if base == "px" else NANOMETRES[base]
     if scale == 1.0:
         return values, unit
     scale = scale**2 if power else scale

@@ -28,6 +28,9 @@ __all__ = [
     "inflate_segment",
 ]
 
+# The same class as isal_zlib.error, which its stubs declare as an instance.
+ERROR: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -68,21 +71,21 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
         DeflateError: The stream is damaged, cut short, or followed by other bytes.
     """
     stream = isal_zlib.decompressobj(-15)
+    is_ended = False
     for chunk in chunks:
-        if stream.eof:
+        if is_ended:
             raise DeflateError("bytes after the end of the compressed stream")
-        data = chunk
-        while True:
+        data, is_full = chunk, True
+        while (data or is_full) and not is_ended:
             try:
                 piece = stream.decompress(data, PIECE_SIZE_MAX)
-            except isal_zlib.error as error:
+            except ERROR as error:
                 raise DeflateError(f"not a DEFLATE stream ({error})") from error
             if piece:
                 yield piece
-            data = stream.unconsumed_tail
-            if stream.eof or (not data and len(piece) < PIECE_SIZE_MAX):
-                break
-    if not stream.eof:
+            data, is_full = stream.unconsumed_tail, len(piece) == PIECE_SIZE_MAX
+            is_ended = stream.eof
+    if not is_ended:
         raise DeflateError("the compressed stream is cut short")
     if stream.unused_data:
         raise DeflateError("bytes after the end of the compressed stream")
@@ -97,7 +100,7 @@ def inflate_segment(data: bytes, *, size: int, is_last: bool) -> bytes:
     stream = isal_zlib.decompressobj(-15)
     try:
         content = stream.decompress(data, size + 1)
-    except isal_zlib.error as error:
+    except ERROR as error:
         raise DeflateError(f"not a DEFLATE segment ({error})") from error
     if len(content) != size or stream.eof != is_last or stream.unused_data:
         raise DeflateError(f"a segment does not hold the {size} B its index says")

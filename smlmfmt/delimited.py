@@ -126,9 +126,11 @@ def find_header(text: Text, options: ReadOptions) -> Header | None:
         delimiter = guess_delimiter(candidate)
         names = tuple(split_line(candidate, delimiter))
         if _names_columns(names, options):
-            return _header(text, index, names, delimiter)
+            return _header(text, index, names=names, delimiter=delimiter)
         if not is_comment:
-            return _headerless(text, index, names, delimiter, options)
+            if not _is_numbered(options):
+                return None
+            return _headerless(text, index, cells=names, delimiter=delimiter)
     return None
 
 
@@ -219,7 +221,7 @@ def _transformed(names: Sequence[str], transform: object) -> list[str]:
     return renamed
 
 
-def _header(text: Text, index: int, names: tuple[str, ...], delimiter: str) -> Header:
+def _header(text: Text, index: int, *, names: tuple[str, ...], delimiter: str) -> Header:
     following = next((line for line in text.lines[index + 1 :] if line.strip()), "")
     # German Excel: cells set apart by ";", decimals by ",".
     is_comma = delimiter in ";\t" and "," in following and "." not in following
@@ -232,16 +234,17 @@ def _header(text: Text, index: int, names: tuple[str, ...], delimiter: str) -> H
     return Header(names=names, dialect=dialect, first_line=index + 1)
 
 
-def _headerless(
-    text: Text, index: int, cells: tuple[str, ...], delimiter: str, options: ReadOptions
-) -> Header | None:
-    """Return a header of column numbers if the caller names all columns by number."""
+def _is_numbered(options: ReadOptions) -> bool:
+    """Say whether the caller names all columns by number."""
     wanted = (options.columns or {}).values()
-    if not wanted or not all(isinstance(source, int) for source in wanted):
-        return None
+    return bool(wanted) and all(isinstance(source, int) for source in wanted)
+
+
+def _headerless(text: Text, index: int, *, cells: tuple[str, ...], delimiter: str) -> Header:
+    """Return a header of column numbers; a line of words is passed over."""
     is_data = all(_is_number(cell) for cell in cells)
     names = tuple(str(number) for number in range(len(cells))) if is_data else cells
-    header = _header(text, index, names, delimiter)
+    header = _header(text, index, names=names, delimiter=delimiter)
     first_line = index if is_data else index + 1
     return Header(names=names, dialect=header.dialect, first_line=first_line)
 

@@ -49,7 +49,7 @@ def sniff(source: Source) -> str | None:
         return _sniffed(file)
 
 
-def read(  # noqa: PLR0913 - what a caller may know about a file.
+def read(
     source: Source,
     *,
     format: str | None = None,  # noqa: A002 - the field's own word.

@@ -15,9 +15,9 @@ import numpy as np
 from smlmfmt.errors import FormatError
 from smlmfmt.format import Format, FormatInfo, ReadOptions
 from smlmfmt.smlm_archive import Archive
-from smlmfmt.smlm_file import SmlmFile
+from smlmfmt.smlm_file import SmlmFile, StoredTable
 from smlmfmt.smlm_images import read_images
-from smlmfmt.smlm_manifest import TableSpec
+from smlmfmt.smlm_spec import TableSpec
 from smlmfmt.smlm_write import HASHED_COLUMNS, write_smlm
 from smlmfmt.table import Bundle, LocTable
 
@@ -36,8 +36,8 @@ def read_smlm(file: BinaryIO, options: ReadOptions) -> Bundle:
         SizeLimitError: The archive asks for more than a reader grants.
         UnitError: Lengths are in pixels and the pixel size is not given.
     """
-    opened = SmlmFile(file, name=options.name)
-    tables = tuple(opened.tables(options))
+    opened = SmlmFile(file, options)
+    tables = tuple(opened.tables())
     images = tuple(read_images(opened.archive, opened.manifest, folder=opened.folder))
     return Bundle(
         tables=tables,
@@ -55,10 +55,10 @@ def deviations(path: str | Path) -> list[str]:
         FormatError: It cannot be read at all.
     """
     with Path(path).open("rb") as file:
-        opened = SmlmFile(file, name=Path(path).name)
+        # Pixels stay pixels here: a size of 1 nm keeps unit questions out of this one.
+        opened = SmlmFile(file, ReadOptions(name=Path(path).name, pixel_size_nm=1.0))
         for spec in opened.manifest.tables:
-            # Pixels stay pixels here: a size of 1 nm keeps unit questions out of this one.
-            table = opened.table(spec, ReadOptions(name=Path(path).name, pixel_size_nm=1.0))
+            table = StoredTable(opened, spec).whole()
             _check_hash(opened, spec, table)
         return list(opened.manifest.deviations)
 
@@ -74,12 +74,18 @@ def iter_blocks(
     if rows < 1:
         raise FormatError(f"rows must be at least 1, got {rows}")
     with Path(path).open("rb") as file:
-        opened = SmlmFile(file, name=Path(path).name)
         options = ReadOptions(name=Path(path).name, pixel_size_nm=pixel_size_nm)
-        yield from opened.blocks(_spec(opened, table), options, rows=rows)
+        yield from _stored(SmlmFile(file, options), table).blocks(rows)
 
 
-def read_rows(path: str | Path, start: int, end: int, *, table: int = 0) -> LocTable:
+def read_rows(
+    path: str | Path,
+    start: int,
+    end: int,
+    *,
+    table: int = 0,
+    pixel_size_nm: float | None = None,
+) -> LocTable:
     """Return rows [start, end) of a table.
 
     Files written here carry an index, so that only the segments that hold the rows are
@@ -89,17 +95,15 @@ def read_rows(path: str | Path, start: int, end: int, *, table: int = 0) -> LocT
         FormatError: As `read_smlm`, or the table has no such rows.
     """
     with Path(path).open("rb") as file:
-        opened = SmlmFile(file, name=Path(path).name)
-        return opened.row_range(
-            _spec(opened, table), ReadOptions(name=Path(path).name), start=start, end=end
-        )
+        options = ReadOptions(name=Path(path).name, pixel_size_nm=pixel_size_nm)
+        return _stored(SmlmFile(file, options), table).row_range(start, end)
 
 
-def _spec(opened: SmlmFile, index: int) -> TableSpec:
+def _stored(opened: SmlmFile, index: int) -> StoredTable:
     tables = opened.manifest.tables
     if not 0 <= index < len(tables):
         raise FormatError(f"{opened.archive.name}: no table {index}; there are {len(tables)}")
-    return tables[index]
+    return StoredTable(opened, tables[index])
 
 
 def _check_hash(opened: SmlmFile, spec: TableSpec, table: LocTable) -> None:

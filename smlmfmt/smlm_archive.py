@@ -93,7 +93,7 @@ class Archive:
         start = entry.header_start + _LOCAL.size + name_size + extra_size
         if start + entry.compressed_size > self._size:
             raise ArchiveError(f"{self._of(entry)}: ends beyond the file; it is probably cut short")
-        return start
+        return int(start)
 
     def at(self, start: int, size: int) -> bytes:
         """Return bytes of the file as they lie there."""

@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from smlmfmt.errors import HeaderError, UnitError
 from smlmfmt.smlm_images import THUMBNAIL
-from smlmfmt.smlm_manifest import FORMAT_VERSION, INDEX_KEY
+from smlmfmt.smlm_manifest import FORMAT_VERSION
 from smlmfmt.smlm_rows import Layout
+from smlmfmt.smlm_spec import INDEX_KEY
 from smlmfmt.table import Bundle, Image, LocTable
 
 __all__ = [
@@ -60,6 +61,12 @@ class Part:
 
 
 def parts_of(tables: Sequence[LocTable], *, exact: bool) -> list[Part]:
+    """Return what is to be written of each table.
+
+    Raises:
+        HeaderError: A table has no x or no y, or two of its columns have the same header.
+        UnitError: A position is not in nm.
+    """
     parts: list[Part] = []
     members: set[str] = {"manifest.json"}
     for index, table in enumerate(tables):

@@ -6,9 +6,9 @@ import base64
 import binascii
 from collections.abc import Iterator
 
-from smlmfmt.errors import ArchiveError
 from smlmfmt.smlm_archive import Archive, Entry
-from smlmfmt.smlm_manifest import IMAGE_SUFFIXES, ImageSpec, Manifest
+from smlmfmt.smlm_manifest import IMAGE_SUFFIXES
+from smlmfmt.smlm_spec import ImageSpec, Manifest
 from smlmfmt.table import Image
 
 __all__ = ["THUMBNAIL", "read_images"]
@@ -72,11 +72,12 @@ def _thumbnail(archive: Archive, manifest: Manifest, *, folder: str) -> Iterator
 def _inline_thumbnail(uri: str, manifest: Manifest) -> Iterator[Image]:
     header, _, body = uri.partition(",")
     media_type = header.removeprefix("data:").partition(";")[0]
+    if not header.endswith(";base64") or media_type not in IMAGE_SUFFIXES.values():
+        manifest.warnings.append("the thumbnail in the manifest is no base64 PNG or JPEG")
+        return
     try:
-        if not header.endswith(";base64") or media_type not in IMAGE_SUFFIXES.values():
-            raise ArchiveError("not a base64 PNG or JPEG")
         data = base64.b64decode(body, validate=True)
-    except (binascii.Error, ValueError, ArchiveError) as error:
+    except (binascii.Error, ValueError) as error:
         manifest.warnings.append(f"the thumbnail in the manifest cannot be decoded: {error}")
         return
     yield Image(name=THUMBNAIL, data=data, media_type=media_type)

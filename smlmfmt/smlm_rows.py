@@ -136,8 +136,8 @@ class Columns:
             self._arrays[index] = grown
 
 
-def transposed_columns(data: bytes, columns: int) -> Iterator[npt.NDArray[np.float32]]:
+def transposed_columns(data: bytes, dtypes: Sequence[np.dtype[Any]]) -> Iterator[npt.NDArray[Any]]:
     """Yield the columns of a version 1 table: byte i of column c lies at i * columns + c."""
-    matrix = np.frombuffer(data, np.uint8).reshape(-1, columns)
-    for index in range(columns):
-        yield np.ascontiguousarray(matrix[:, index]).view("<f4").astype(np.float32, copy=False)
+    matrix = np.frombuffer(data, np.uint8).reshape(-1, len(dtypes))
+    for index, dtype in enumerate(dtypes):
+        yield np.ascontiguousarray(matrix[:, index]).view(dtype)

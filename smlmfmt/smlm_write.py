@@ -24,7 +24,7 @@ from smlmfmt.smlm_describe import (
     manifest_of,
     parts_of,
 )
-from smlmfmt.smlm_manifest import INDEX_KEY
+from smlmfmt.smlm_spec import INDEX_KEY
 from smlmfmt.smlm_zip import ZipWriter
 from smlmfmt.table import Bundle
 

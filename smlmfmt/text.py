@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO
@@ -246,7 +246,9 @@ def _lines(
 def _outside_quotes(text: str, delimiter: str) -> list[str]:
     if '"' not in text:
         return text.split() if delimiter == " " else text.split(delimiter)
-    cells, cell, is_quoted = [], [], False
+    cells: list[str] = []
+    cell: list[str] = []
+    is_quoted = False
     for character in text:
         if character == '"':
             is_quoted = not is_quoted

@@ -129,7 +129,7 @@ def _is_thunderstorm(head: bytes, _file: BinaryIO, *, delimiter: str) -> bool:
     return {column.name for column in found} == {"x", "y"}
 
 
-def _format(name: str, title: str, suffix: str, delimiter: str) -> Format:
+def _format(name: str, title: str, *, suffix: str, delimiter: str) -> Format:
     info = FormatInfo(name=name, title=title, suffixes=(suffix,), reads=True, writes=True)
     return Format(
         info=info,
@@ -140,5 +140,7 @@ def _format(name: str, title: str, suffix: str, delimiter: str) -> Format:
     )
 
 
-FORMAT = _format("thunderstorm", "ThunderSTORM table (csv)", ".csv", ",")
-FORMAT_XLS = _format("thunderstorm-xls", "ThunderSTORM table (tab-separated)", ".xls", "\t")
+FORMAT = _format("thunderstorm", "ThunderSTORM table (csv)", suffix=".csv", delimiter=",")
+FORMAT_XLS = _format(
+    "thunderstorm-xls", "ThunderSTORM table (tab-separated)", suffix=".xls", delimiter="\t"
+)
