@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from node.catalog import vocabulary
 from node.catalog.views import Hit
 from node.web.quantities import format_count, format_length, format_plural
 from node.web.statements import Statement
 
-__all__ = ["Card", "make_card", "short_license"]
+__all__ = ["Card", "category_title", "make_card", "short_license"]
 
 TERMS_SHOWN = 3
 # The categories that people tell datasets apart by, in the order they name them.
@@ -61,6 +62,12 @@ def make_card(hit: Hit, *, held: Collection[str]) -> Card:
         copies=format_plural(hit.holders, "copy", "copies") if hit.holders else "no copy in reach",
         state=_state(hit),
     )
+
+
+def category_title(name: str) -> str:
+    """Return how people call a tag category, also one that the vocabulary lacks."""
+    labels = {category.name: category.label for category in vocabulary.categories()}
+    return labels.get(name) or name.replace("-", " ").replace("_", " ").capitalize()
 
 
 def short_license(spdx_id: str) -> str:

@@ -9,10 +9,10 @@ from urllib.parse import quote, urlencode
 
 from markupsafe import Markup
 
+from node.catalog import vocabulary
 from node.catalog.views import DatasetView, Holder
 from node.licenses import license_name
-from node.vocabulary import categories
-from node.web.cards import short_license
+from node.web.cards import category_title, short_license
 from node.web.quantities import (
     format_count,
     format_date,
@@ -246,7 +246,8 @@ def _download(view: DatasetView) -> dict[str, str] | None:
 
 
 def _tags(tags: Iterable[Tag]) -> list[dict[str, Any]]:
-    grouped: dict[str, list[dict[str, str]]] = {name: [] for name in categories()}
+    names = [category.name for category in vocabulary.categories()]
+    grouped: dict[str, list[dict[str, str]]] = {name: [] for name in names}
     for tag in tags:
         grouped.setdefault(tag.category, []).append(
             {
@@ -256,12 +257,7 @@ def _tags(tags: Iterable[Tag]) -> list[dict[str, Any]]:
             }
         )
     return [
-        {
-            "title": categories()[name].label
-            if name in categories()
-            else name.replace("-", " ").capitalize(),
-            "tags": entries,
-        }
+        {"title": category_title(name), "tags": entries}
         for name, entries in grouped.items()
         if entries
     ]
@@ -275,7 +271,7 @@ def _citation(view: DatasetView) -> str:
     where = f" https://doi.org/{data.doi}." if data.doi else ""
     return (
         f"{who} ({year}). {data.name} [Data set], revision {view.revision}. "
-        f"{publisher_name(view)}.{where} Locmesh dataset {view.dataset}, record {view.record}."
+        f"{publisher_name(view)}.{where} Locmesh dataset {view.dataset}."
     )
 
 

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from node.catalog import vocabulary
 from node.catalog.views import FacetCount, Results
-from node.vocabulary import categories
 from node.web.address import SearchAddress
-from node.web.cards import make_card, short_license
+from node.web.cards import category_title, make_card, short_license
 from node.web.quantities import format_exact, format_plural
 
 __all__ = ["FACET_SHOWN", "make_search_page"]
@@ -109,9 +109,10 @@ def make_search_page(
 
 
 def _groups(facets: dict[str, list[FacetCount]], address: SearchAddress) -> list[Group]:
-    known = [name for name in categories() if name in facets and name not in _TITLES]
-    strange = [name for name in facets if name not in categories() and name not in _TITLES]
-    order = [*known, *sorted(strange), *_TITLES]
+    names = [category.name for category in vocabulary.categories()]
+    strange = sorted(name for name in facets if name not in names)
+    order = [name for name in [*names, *strange] if name in facets and name not in _TITLES]
+    order += _TITLES
     groups = [_group(name, facets.get(name, []), address) for name in dict.fromkeys(order)]
     return [group for group in groups if group.shown]
 
@@ -144,8 +145,7 @@ def _group(name: str, counts: list[FacetCount], address: SearchAddress) -> Group
 def _title(name: str) -> str:
     if name in _TITLES:
         return _TITLES[name]
-    known = categories().get(name)
-    return known.label if known else name.replace("-", " ").capitalize()
+    return category_title(name)
 
 
 def _label(name: str, entry: FacetCount) -> str:
@@ -170,10 +170,8 @@ def _chip_label(name: str, value: str, results: Results) -> str:
     for entry in results.facets.get(facet, []):
         if entry.term == term:
             return _label(facet, entry)
-    known = categories().get(facet)
-    if known and term in known.tags:
-        return known.tags[term].label or term
-    return _label(facet, FacetCount(term=term[:40], label="", count=0))
+    known = vocabulary.label(facet, term) if name == "tag" else ""
+    return _label(facet, FacetCount(term=term[:40], label=known, count=0))
 
 
 def _sentence(results: Results, address: SearchAddress) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from node.catalog.views import Completeness, DatasetView, PublisherView, Reachability
+from node.catalog.views import DatasetView, PublisherView, Reachability
 from node.web.quantities import format_age, format_date, format_exact, format_moment, format_plural
+from protocol.head import Completeness
 
 __all__ = [
     "Statement",
@@ -38,12 +39,7 @@ def state_completeness(completeness: Completeness, *, now: int) -> Statement:
             "summary has not arrived, so whether these are all is not known.",
         )
     if not completeness.complete:
-        return Statement(
-            tone="attention",
-            word="Incomplete",
-            sentence=f"{format_exact(completeness.missing)} of "
-            f"{format_plural(head.count, 'record')} are still missing; asking the peers.",
-        )
+        return Statement(tone="attention", word="Incomplete", sentence=_what_lacks(completeness))
     if completeness.stale:
         return Statement(
             tone="attention",
@@ -171,6 +167,21 @@ def state_copies(view: DatasetView) -> Statement:
         tone="attention",
         word="No copy in reach",
         sentence="no node that this one talks to holds the files at the moment.",
+    )
+
+
+def _what_lacks(completeness: Completeness) -> str:
+    assert completeness.head is not None
+    count = completeness.head.count
+    if completeness.missing:
+        verb = "is" if completeness.missing == 1 else "are"
+        return (
+            f"{format_exact(completeness.missing)} of {format_plural(count, 'record')} "
+            f"{verb} still missing; asking the peers."
+        )
+    return (
+        f"the {format_plural(completeness.count, 'record')} here are not the {format_exact(count)} "
+        "that the publisher's newest summary counts; asking the peers."
     )
 
 
