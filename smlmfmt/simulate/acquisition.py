@@ -18,8 +18,8 @@ FOCUS_NM = {2: 330.0, 3: 480.0}  # How far from focus an emitter is still found.
 PSF_DEPTH_NM = 420.0  # Defocus at which the PSF is wider by the square root of two.
 ASTIGMATISM_NM = 260.0  # Half the distance of the two foci of the cylindrical lens.
 PER_FRAME_UM2 = 0.12  # Emitters that shine at once, per area, in a well-run experiment.
-FRAMES_MIN, FRAMES_MAX = 2_000, 120_000
-NO_DRIFT_KNOTS = 12
+FRAMES_MIN, FRAMES_MAX = 2_000, 60_000
+DRIFT_KNOTS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def acquire(
     )
     true = places[blinks.event]
     columns = _localize(true, blinks, random, experiment=experiment)
-    drift = experiment.drift_nm * smooth_noise(random, rows=2, count=frames, knots=NO_DRIFT_KNOTS)
+    drift = experiment.drift_nm * smooth_noise(random, rows=2, count=frames, knots=DRIFT_KNOTS)
     columns["x"] += drift[0][blinks.frame - 1]
     columns["y"] += drift[1][blinks.frame - 1]
     return _table(columns, blinks.frame)
