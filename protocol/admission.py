@@ -223,7 +223,9 @@ def _admit_identity(
         except SuccessionError as error:
             detail = f"identity {short(candidate.id)}: {error}"
             return candidate.reject(Reason.BAD_SUCCESSION, detail)
-        over = _problem_of_quota(candidate, publisher, policy)
+        over = _problem_of_quota(candidate, publisher, policy) or _problem_of_room(
+            candidate, identity, before, lineage=lineage
+        )
         if over is not None:
             return over
         lineage = lineage.extended(candidate.id, identity)
@@ -238,6 +240,18 @@ def _admit_identity(
         fork=len(siblings) > 1,
     )
     return replace(verdict, lineage=lineage)
+
+
+def _problem_of_room(
+    candidate: Candidate, identity: Identity, before: Identity, *, lineage: Lineage
+) -> Verdict | None:
+    # protocol.md 5.4: a stolen online key can fork without end, but not fill the owner's room.
+    rescue = identity.signed_by in before.dids("recovery")
+    room = limits.IDENTITY_RECORDS_MAX * (2 if rescue else 1)
+    if len(lineage.records) < room:
+        return None
+    detail = f"publisher {short(lineage.publisher)} has {room} identity records here, the limit"
+    return candidate.reject(Reason.QUOTA, detail)
 
 
 def _problem_of_key(

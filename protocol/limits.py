@@ -17,6 +17,8 @@ KEYS_MAX: Final = 16
 IDENTITY_REVISION_MAX: Final = 256
 ONLINE_REVISION_MAX: Final = 240  # later identity revisions take a recovery key
 
+IDENTITY_RECORDS_MAX: Final = 512  # of one publisher with all forks; recovery keys get as many more
+
 # Texts, in Unicode characters
 NAME_LENGTH_MAX: Final = 300
 LINE_LENGTH_MAX: Final = 1_000
