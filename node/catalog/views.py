@@ -3,7 +3,8 @@
 import enum
 from dataclasses import dataclass, field
 
-from protocol.records import Dataset, Head, Withdrawal
+from protocol.head import Completeness
+from protocol.records import Dataset, Withdrawal
 
 __all__ = [
     "Change",
@@ -74,20 +75,6 @@ class Change:
     scope: str
     record_ids: tuple[str, ...]
     heads: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completeness:
-    """Whether all that a publisher says to have signed is here.
-
-    `missing` is a lower bound: with the right count and the wrong root, it is 1.
-    """
-
-    count: int
-    head: Head | None
-    missing: int
-    complete: bool
-    stale: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

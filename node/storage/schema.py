@@ -49,6 +49,8 @@ def catalog(db: sqlite_utils.Database) -> None:
             bytes integer not null default 0,
             blocked integer not null default 0,
             forked integer not null default 0,
+            version integer not null default 0,
+            epoch integer not null default 0,
             added integer not null
         );
         create table records (
@@ -61,6 +63,8 @@ def catalog(db: sqlite_utils.Database) -> None:
             previous text,
             scope text not null,
             issued integer not null,
+            signer blob not null,
+            counts integer not null default 1,
             received integer not null,
             source text not null
         );
@@ -118,22 +122,26 @@ def catalog(db: sqlite_utils.Database) -> None:
 
 @MIGRATIONS(name="0002_current_view")
 def current_view(db: sqlite_utils.Database) -> None:
-    """What search shows: one row for the shown revision of each dataset.
+    """What search shows: one row for each dataset, of its newest revision.
 
-    A new revision is a new row with a new seq, so the text index only ever grows; entries of rows
-    that are gone match nothing.
+    `status` is 0 if it is shown, 1 if withdrawn, 2 if no record of the chain counts any more.
+    `text` is the row of the words: each revision brings a new one, and the words of old
+    revisions stay behind in the index, where no dataset points at them.
     """
     db.executescript("""
         create table datasets (
-            seq integer primary key autoincrement,
+            seq integer primary key,
             id text not null unique,
             publisher integer not null references publishers(seq),
             record integer not null references records(seq),
+            current integer not null references records(seq),
             revision integer not null,
             visibility text not null,
-            withdrawn integer not null,
+            status integer not null,
             forked integer not null,
             issued integer not null,
+            text integer not null,
+            name text not null,
             license text not null,
             dimension integer,
             localizations integer,
@@ -155,11 +163,11 @@ def current_view(db: sqlite_utils.Database) -> None:
             primary key (dataset, term)
         ) without rowid;
         create table dataset_blobs (
-            chain text not null,
+            dataset integer not null,
             blob blob not null,
             kind text not null,
             current integer not null,
-            primary key (chain, blob)
+            primary key (dataset, blob)
         ) without rowid;
         create index dataset_blobs_blob on dataset_blobs (blob);
         create virtual table dataset_text using fts5 (

@@ -1,0 +1,175 @@
+"""The current view: one row for each dataset, with all that lists and searches need of it.
+
+Everything here follows from the records that count, so it can be made again at any time.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import sqlite_utils
+
+from node.catalog.measures import measure
+from node.catalog.views import HitSummary
+from protocol.records import Dataset, Tag
+
+__all__ = ["CURRENT", "REVOKED", "WITHDRAWN", "mark_forked", "refresh_chain", "show_dataset"]
+
+CURRENT, WITHDRAWN, REVOKED = 0, 1, 2
+CARD_TEXT_LENGTH_MAX = 1_000
+CARD_AUTHORS_MAX = 50
+CARD_TAGS_MAX = 50
+# The first pages of a documentation say what it is about.
+INDEXED_LENGTH_MAX = 50_000
+INDEXED_FILES_MAX = 1_000
+
+
+def show_dataset(
+    db: sqlite_utils.Database, dataset_id: str, dataset: Dataset, *, record: int
+) -> None:
+    """Make a record the one that a dataset shows."""
+    summary = measure(dataset)
+    text = _add_text(db, dataset)
+    row = [
+        dataset_id,
+        record,
+        record,
+        dataset.revision,
+        dataset.visibility,
+        dataset.issued,
+        text,
+        dataset.name,
+        dataset.license,
+        summary.dimension,
+        summary.localizations,
+        summary.precision_nm,
+        summary.fov_um,
+        _card(dataset, summary),
+    ]
+    cursor = db.conn.execute(
+        f"""insert into datasets (id, publisher, record, current, revision, visibility, status,
+                forked, issued, text, name, license, dimension, localizations, precision_nm,
+                fov_um, card)
+            select ?, publisher, ?, ?, ?, ?, {CURRENT}, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?
+            from records where seq = ?
+            on conflict (id) do update set record = excluded.record, current = excluded.current,
+                revision = excluded.revision, status = excluded.status,
+                issued = excluded.issued, text = excluded.text, name = excluded.name,
+                license = excluded.license, dimension = excluded.dimension,
+                localizations = excluded.localizations, precision_nm = excluded.precision_nm,
+                fov_um = excluded.fov_um, card = excluded.card
+            returning seq""",
+        [*row, record],
+    )
+    seq = int(cursor.fetchall()[0][0])
+    _put_terms(db, seq, dataset.tags, first=dataset.revision == 1)
+    _put_blobs(db, seq, dataset, first=dataset.revision == 1)
+
+
+def refresh_chain(db: sqlite_utils.Database, dataset_id: str) -> None:
+    """Show what now is the newest of a dataset's records that count."""
+    counting = db.conn.execute(
+        """select seq, type, revision, issued from records where chain = ? and counts
+           order by revision desc, id""",
+        [dataset_id],
+    ).fetchall()
+    shown = next((row for row in counting if row[1] == "dataset"), None)
+    if shown is None:
+        db.conn.execute("update datasets set status = ? where id = ?", [REVOKED, dataset_id])
+        return
+    known = db.conn.execute(
+        "select record, status from datasets where id = ?", [dataset_id]
+    ).fetchone()
+    if known is None or known[0] != shown[0] or known[1] == REVOKED:
+        payload = db.conn.execute(
+            "select payload from payloads where record = ?", [shown[0]]
+        ).fetchone()[0]
+        show_dataset(db, dataset_id, Dataset.from_bytes(payload), record=shown[0])
+    newest = counting[0]
+    status = WITHDRAWN if newest[1] == "withdrawal" else CURRENT
+    db.conn.execute(
+        "update datasets set current = ?, revision = ?, issued = ?, status = ? where id = ?",
+        [newest[0], newest[2], newest[3], status, dataset_id],
+    )
+
+
+def mark_forked(db: sqlite_utils.Database, dataset_id: str) -> None:
+    """Flag a dataset of which two records of one revision exist."""
+    db.conn.execute("update datasets set forked = 1 where id = ?", [dataset_id])
+
+
+def _add_text(db: sqlite_utils.Database, dataset: Dataset) -> int:
+    tags = " ".join(f"{tag.term} {tag.label}" for tag in dataset.tags)
+    authors = " ".join(f"{item.name} {item.affiliation} {item.orcid}" for item in dataset.authors)
+    samples = " ".join(f"{item.name} {item.description}" for item in dataset.samples)
+    files = [file.name for sample in dataset.samples for file in sample.files]
+    cursor = db.conn.execute(
+        "insert into dataset_text (name, tags, authors, description, documentation, files) "
+        "values (?, ?, ?, ?, ?, ?)",
+        [
+            dataset.name,
+            tags,
+            f"{authors} {dataset.uploaded_by}",
+            dataset.description,
+            dataset.documentation[:INDEXED_LENGTH_MAX],
+            samples[:INDEXED_LENGTH_MAX] + " " + " ".join(files[:INDEXED_FILES_MAX]),
+        ],
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _card(dataset: Dataset, summary: HitSummary) -> str:
+    description = dataset.description
+    if len(description) > CARD_TEXT_LENGTH_MAX:
+        description = description[: CARD_TEXT_LENGTH_MAX - 1].rstrip() + "…"
+    thumbnails = (sample.thumbnail for sample in dataset.samples if sample.thumbnail is not None)
+    first = next(thumbnails, None)
+    card: dict[str, Any] = {
+        "description": description,
+        "authors": [author.name for author in dataset.authors[:CARD_AUTHORS_MAX]],
+        "tags": [[tag.category, tag.term, tag.label, tag.curie] for tag in _card_tags(dataset)],
+        "thumbnail": None if first is None else first.sha256,
+        "summary": asdict(summary),
+    }
+    return json.dumps(card, ensure_ascii=False, separators=(",", ":"))
+
+
+def _card_tags(dataset: Dataset) -> tuple[Tag, ...]:
+    return dataset.tags[:CARD_TAGS_MAX]
+
+
+def _put_terms(
+    db: sqlite_utils.Database, dataset: int, tags: tuple[Tag, ...], *, first: bool
+) -> None:
+    if not first:
+        db.conn.execute("delete from dataset_terms where dataset = ?", [dataset])
+    terms = []
+    for tag in tags:
+        key = [tag.category, tag.term.casefold()]
+        sql = "select seq from terms where category = ? and term = ?"
+        row = db.conn.execute(sql, key).fetchone()
+        if row is None:
+            db.conn.execute(
+                "insert into terms (category, term, label) values (?, ?, ?)",
+                [*key, tag.label or tag.term],
+            )
+            row = db.conn.execute(sql, key).fetchone()
+        terms.append((dataset, row[0]))
+    db.conn.executemany("insert or ignore into dataset_terms values (?, ?)", terms)
+
+
+def _put_blobs(db: sqlite_utils.Database, dataset: int, metadata: Dataset, *, first: bool) -> None:
+    if not first:
+        # What earlier revisions refer to stays readable, but is not what holders must have.
+        db.conn.execute("update dataset_blobs set current = 0 where dataset = ?", [dataset])
+    kinds = {}
+    for sample in metadata.samples:
+        if sample.thumbnail is not None:
+            kinds[sample.thumbnail.sha256] = "thumbnail"
+    for sample in metadata.samples:
+        kinds |= dict.fromkeys((file.sha256 for file in sample.files), "file")
+    db.conn.executemany(
+        "insert into dataset_blobs (dataset, blob, kind, current) values (?, ?, ?, 1) "
+        "on conflict (dataset, blob) do update set kind = excluded.kind, current = 1",
+        [(dataset, bytes.fromhex(blob), kind) for blob, kind in kinds.items()],
+    )
