@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -25,6 +26,10 @@ FAILED = 1
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command. Return 0 when it is done, 1 when it failed, 2 when it was used wrongly."""
     _prepare_streams()
+    # What is logged goes to the home's log, once a command has opened it, and never in between
+    # the lines that a person or a script reads.
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.raiseExceptions = False
     try:
         status = cli.main(args, prog_name="locmesh", standalone_mode=False)
     except click.ClickException as error:

@@ -15,6 +15,7 @@ import platformdirs
 from node.errors import ConfigError, InputError
 from node.settings import (
     parse_choices,
+    parse_email,
     parse_flag,
     parse_integer,
     parse_networks,
@@ -46,7 +47,7 @@ class Config:
     )
     institution: str = setting("", "The institution that runs this node.", parse=parse_text)
     contact: str = setting(
-        "", "E-mail address for questions; new datasets take it as theirs.", parse=parse_text
+        "", "E-mail address for questions; new datasets take it as theirs.", parse=parse_email
     )
     author: str = setting(
         "",

@@ -14,7 +14,7 @@ __all__ = ["JsonFormatter", "TextFormatter", "log_to_file", "log_to_terminal", "
 
 FILE_SIZE_MAX = 10_000_000
 FILES_KEPT = 5
-_LOGGERS = ("node", "protocol", "smlmfmt", "aiohttp.server", "asyncio")
+_OWN_LOGGERS = ("node", "protocol", "smlmfmt")
 # What every log record carries; everything beside it was given as `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -81,10 +81,8 @@ def write_crash(home: Path, text: str) -> Path:
 
 
 def _attach(handler: logging.Handler, level: str) -> None:
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        logger.addHandler(handler)
-        # Other people's loggers speak only when something is wrong.
-        own = name in {"node", "protocol", "smlmfmt"}
-        logger.setLevel(level.upper() if own else logging.WARNING)
-        logger.propagate = False
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)  # Other people's loggers speak only when something is wrong.
+    for name in _OWN_LOGGERS:
+        logging.getLogger(name).setLevel(level.upper())

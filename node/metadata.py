@@ -15,14 +15,14 @@ import yaml
 
 from node.errors import InputError
 from node.licenses import parse_license
-from node.vocabulary import parse_tag
+from node.settings import parse_email
+from node.tags import parse_tag
 from protocol.records import Author, Citation, Tag
 
 __all__ = ["VISIBILITIES", "Metadata", "parse_author", "parse_metadata", "read_metadata"]
 
 VISIBILITIES = ("public", "members", "private")
 FILE_SIZE_MAX = 1 << 20
-_EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>.]+")
 _ORCID = re.compile(r"(\d{4})-?(\d{4})-?(\d{4})-?(\d{3}[\dX])")
 _DOI_PREFIX = re.compile(r"^(https?://(dx\.)?doi\.org/|doi:\s*)", re.IGNORECASE)
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
@@ -195,13 +195,6 @@ def _parse_text(value: object) -> str:
     return text
 
 
-def _parse_contact(value: object) -> str:
-    text = _parse_line(value)
-    if text and not _EMAIL.fullmatch(text):
-        raise InputError(f"wants an e-mail address, got {text!r}")
-    return text
-
-
 def _parse_license(value: object) -> str:
     text = _parse_line(value)
     return parse_license(text) if text else ""
@@ -304,7 +297,7 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "description": _parse_text,
     "authors": _parse_authors,
     "uploaded_by": _parse_line,
-    "contact": _parse_contact,
+    "contact": lambda value: parse_email(_parse_line(value)),
     "license": _parse_license,
     "tags": _parse_tags,
     "documentation": _parse_text,

@@ -13,6 +13,7 @@ from node.errors import ConfigError, InputError
 
 __all__ = [
     "parse_choices",
+    "parse_email",
     "parse_flag",
     "parse_integer",
     "parse_networks",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]?i?b?)\s*", re.IGNORECASE)
+_EMAIL = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]{1,190}")
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 TEXT_LENGTH_MAX = 500
 
@@ -46,6 +48,18 @@ def parse_text(value: object) -> str:
     text = value.strip()
     if len(text) > TEXT_LENGTH_MAX or any(ord(letter) < 32 for letter in text):
         raise InputError(f"wants one line of at most {TEXT_LENGTH_MAX} characters")
+    return text
+
+
+def parse_email(value: object) -> str:
+    """Return an e-mail address, or "".
+
+    Raises:
+        InputError: It is no address.
+    """
+    text = parse_text(value)
+    if text and not _EMAIL.fullmatch(text):
+        raise InputError(f"wants an e-mail address, got {text!r}")
     return text
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "edit": "node.cli.datasets",
     "publish": "node.cli.datasets",
     "withdraw": "node.cli.datasets",
+    "discard": "node.cli.datasets",
     "list": "node.cli.show",
     "show": "node.cli.show",
     "search": "node.cli.search",

@@ -1,0 +1,142 @@
+"""A node that runs: bound to its address, known to its peers, ended in time when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from node.app import Node
+from node.config import Config
+from node.errors import ConfigError, ConflictError
+from node.housekeeping import sweep_orphans
+from node.lock import FileLock
+from node.web.auth import SignIns
+from node.web.server import make_app
+
+__all__ = ["Ready", "serve"]
+
+LOCK_FILE = "serve.lock"
+STOP_SECONDS_MAX = 4.5
+REQUEST_SECONDS_MAX = 1.0
+SWEEP_INTERVAL_S = 86_400
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A node that accepts requests."""
+
+    url: str
+    login_url: str
+    publisher: str
+
+
+async def serve(config: Config, *, on_ready: Callable[[Ready], None]) -> None:
+    """Run a node until SIGTERM or Ctrl-C.
+
+    Raises:
+        ConflictError: Another process serves this home.
+        ConfigError: The address cannot be listened on, or there is no home.
+    """
+    stop = asyncio.Event()
+    async with contextlib.AsyncExitStack() as stack:
+        node = await stack.enter_async_context(Node(config))
+        lock = FileLock(config.home / LOCK_FILE)
+        if not lock.try_acquire():
+            raise ConflictError(f"a node is running on {config.home} already; one is enough")
+        stack.callback(lock.release)
+        _stop_on_signals(stop)
+        runner = web.AppRunner(
+            make_app(node), access_log=None, shutdown_timeout=REQUEST_SECONDS_MAX
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        port = await _listen(runner, config)
+        bound = f"http://{_host_in_url(config.host)}:{port}"
+        await node.publishing.repair()
+        await node.publishing.publish_node_info(_public_urls(config, bound))
+        await node.peering.start()
+        stack.push_async_callback(node.peering.stop)
+        for work in (node.publishing.run(), _sweep(node)):
+            task = asyncio.create_task(_logged(work))
+            stack.callback(task.cancel)
+        secret = await SignIns(node.db, clock=node.clock).issue()
+        url = config.public_url or bound
+        login_url = f"{bound}/login?token={secret}"
+        _logger.info("serving %s", url, extra={"publisher": node.keyring.publisher})
+        on_ready(Ready(url=url, login_url=login_url, publisher=node.keyring.publisher))
+        await stop.wait()
+        _logger.info("stopping")
+        _end_in_time()
+
+
+async def _listen(runner: web.AppRunner, config: Config) -> int:
+    site = web.TCPSite(runner, config.host, config.port)
+    try:
+        await site.start()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {config.host}:{config.port}: {error.strerror or error}; "
+            "choose another with --port (0 takes a free one) or --host"
+        ) from error
+    port: int = runner.addresses[0][1]
+    return port
+
+
+def _public_urls(config: Config, bound: str) -> tuple[str, ...]:
+    """Where others may try to reach this node."""
+    if config.public_url:
+        return (config.public_url,)
+    return () if _is_wildcard(config.host) else (bound,)
+
+
+def _is_wildcard(host: str) -> bool:
+    return host in {"", "0.0.0.0", "::"}  # noqa: S104 - recognised, not bound.
+
+
+def _host_in_url(host: str) -> str:
+    if _is_wildcard(host):
+        return "127.0.0.1"
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).version == 6:
+            return f"[{host}]"
+    return host
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows: the loop cannot, a plain handler can.
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+
+
+def _end_in_time() -> None:
+    """End the process in any case: whatever is cut off is as safe as after a power cut."""
+    timer = threading.Timer(STOP_SECONDS_MAX, os._exit, [0])
+    timer.daemon = True
+    timer.start()
+
+
+async def _sweep(node: Node) -> None:
+    while True:
+        await sweep_orphans(node.db, node.blobs, node.drafts)
+        await asyncio.sleep(SWEEP_INTERVAL_S)
+
+
+async def _logged(work: Coroutine[object, object, None]) -> None:
+    try:
+        await work
+    except Exception:
+        _logger.exception("a part of the node has stopped")
