@@ -15,7 +15,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.errors import MalformedError
+from protocol.errors import MalformedError, SizeLimitError
 from protocol.itemset import (
     FINGERPRINT_SIZE,
     ID_SIZE,
@@ -27,6 +27,7 @@ from protocol.itemset import (
 from protocol.varint import decode_varints, encode_varints, read_varint, varint_sizes
 
 VERSION = 0x61  # Version 1; 0x60 to 0x6f are versions 0 to 15.
+RANGE_COUNT_MAX = 1 << 20  # of one message: three bytes can make a range, which takes us 150.
 
 
 class Mode(IntEnum):
@@ -61,6 +62,7 @@ class Received:
 
         Raises:
             MalformedError: Anything that the grammar does not allow.
+            SizeLimitError: More than `RANGE_COUNT_MAX` ranges.
         """
         data = np.frombuffer(message, np.uint8)
         starts = np.frombuffer(_starts(message), np.int64).astype(np.intp, copy=False)
@@ -118,6 +120,8 @@ def _starts(message: bytes) -> "array[int]":
         position = end + 1
     if position > end:
         raise MalformedError(f"message of {end} bytes ends inside the range at byte {starts[-1]}")
+    if len(starts) > RANGE_COUNT_MAX:
+        raise SizeLimitError(f"{len(starts)} ranges in one message: at most {RANGE_COUNT_MAX}")
     return starts
 
 

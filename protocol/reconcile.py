@@ -34,7 +34,8 @@ def respond(items: ItemSet, message: bytes, *, frame_limit: int) -> bytes:
 
     Args:
         items: Our set; the same for a whole conversation, or differences come up twice.
-        message: As received; its size is the caller's to limit.
+        message: As received; its size is the caller's to limit. Memory is bounded by it and by
+            the frame limit.
         frame_limit: The answer's size limit in bytes, at least 4096; a few bytes can ask for a
             whole set, so that 0, no limit, is for peers that may have all of it at once.
 
@@ -43,6 +44,7 @@ def respond(items: ItemSet, message: bytes, *, frame_limit: int) -> bytes:
 
     Raises:
         MalformedError: The message breaks the grammar.
+        SizeLimitError: The message has too many ranges.
         LocalProtocolError: The frame limit is neither 0 nor large enough.
     """
     _check_frame_limit(frame_limit)
@@ -99,7 +101,8 @@ class Initiator:
         Raises:
             MalformedError: The answer breaks the grammar or is of another protocol version;
                 nothing has changed.
-            SizeLimitError: More ids are needed than `need_max`; nothing has changed.
+            SizeLimitError: Too many ranges, or more ids needed than `need_max`; nothing has
+                changed.
             LocalProtocolError: Called before `initiate`.
         """
         if not self._is_initiated:

@@ -57,20 +57,25 @@ def decode_varints(
     Raises:
         MalformedError: Leading zero digits, more than 64 bits, or the data end inside a number.
     """
-    places = np.minimum(starts[:, np.newaxis] + np.arange(VARINT_SIZE_MAX), len(data) - 1)
-    digits = data[places]
-    is_last = digits < 0x80
-    sizes = is_last.argmax(axis=1) + 1
-    ends = starts + sizes
-    broken = ~is_last.any(axis=1) | (ends > len(data)) | (digits[:, 0] == 0x80)
-    broken |= (sizes == VARINT_SIZE_MAX) & (digits[:, 0] > 0x81)
+    values = np.zeros(len(starts), np.uint64)
+    sizes = np.zeros(len(starts), np.intp)
+    rows = np.arange(len(starts))
+    # What lies behind the data reads as its last byte, and is found out at the end.
+    last = len(data) - 1
+    for index in range(VARINT_SIZE_MAX):
+        digits = data[np.minimum(starts[rows] + index, last)]
+        values[rows] = values[rows] << np.uint64(7) | (digits & np.uint8(0x7F))
+        is_last = digits < 0x80
+        sizes[rows[is_last]] = index + 1
+        rows = rows[~is_last]
+        if not len(rows):
+            break
+    first = data[starts]
+    broken = (sizes == 0) | (starts + sizes > len(data)) | (first == 0x80)
+    broken |= (sizes == VARINT_SIZE_MAX) & (first > 0x81)
     if broken.any():
         start = int(starts[broken.argmax()])
         raise MalformedError(f"number at byte {start} is cut off, over 64 bits or zero-led")
-    values = np.zeros(len(starts), np.uint64)
-    for index in range(int(sizes.max(initial=0))):
-        more = values << np.uint64(7) | (digits[:, index] & np.uint8(0x7F))
-        values = np.where(index < sizes, more, values)
     return values, sizes
 
 
