@@ -62,20 +62,26 @@ def view(*, forked: bool = False, blocked: bool = False, state: str = "reachable
         (
             Completeness(count=212, head=HEAD, missing=0, complete=False, stale=False),
             "attention",
-            "Incomplete: the 212 records here are not the 212 that the publisher's newest "
-            "summary counts; asking the peers.",
+            (
+                "Incomplete: the 212 records here are not the 212 that the publisher's newest "
+                "summary counts; asking the peers."
+            ),
         ),
         (
             Completeness(count=212, head=EXPIRED, missing=0, complete=True, stale=True),
             "attention",
-            "Stale: this publisher's last signed summary ended 3 days ago. What you see may not "
-            "be its newest.",
+            (
+                "Stale: this publisher's last signed summary ended 3 days ago. What you see may not "
+                "be its newest."
+            ),
         ),
         (
             Completeness(count=1, head=None, missing=0, complete=False, stale=True),
             "quiet",
-            "No summary yet: 1 record here; the publisher's signed summary has not arrived, so "
-            "whether these are all is not known.",
+            (
+                "No summary yet: 1 record here; the publisher's signed summary has not arrived, so "
+                "whether these are all is not known."
+            ),
         ),
     ],
 )
