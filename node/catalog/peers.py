@@ -153,6 +153,13 @@ class Peers:
         less = [(bytes.fromhex(blob), publisher) for blob in removed]
         await self._db.write(lambda db: _change_holdings(db, more, less))
 
+    async def holdings(self, publisher: str) -> tuple[str, ...]:
+        """Return the blobs that a publisher's node says it holds."""
+        sql = "select blob from holdings where publisher = ?"
+        return await self._db.read(
+            lambda db: tuple(row[0].hex() for row in db.execute(sql, [publisher]))
+        )
+
     async def holders(self, blob: str) -> tuple[str, ...]:
         """Return the publishers whose nodes say that they hold a blob."""
         sql = "select publisher from holdings where blob = ? order by publisher"

@@ -1,1 +1,5 @@
-"""Talking to other nodes: sync, events, discovery, mirrors, verified download."""
+"""What a node does towards other nodes: sync, fetch, mirror, discover."""
+
+from node.peering.service import Peering
+
+__all__ = ["Peering"]

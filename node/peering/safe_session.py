@@ -21,7 +21,7 @@ from yarl import URL
 from node.errors import PeerError
 from node.peering.addresses import AddressPolicy, Trust
 
-__all__ = ["Outbound", "SafeSession", "read_body"]
+__all__ = ["Outbound", "SafeSession", "UnreachableError", "read_body"]
 
 CONNECT_TIMEOUT_S = 5.0
 SILENCE_TIMEOUT_S = 10.0
@@ -29,6 +29,10 @@ CONNECTIONS_MAX = 64
 CONNECTIONS_PER_HOST_MAX = 16
 CHUNK_SIZE = 1 << 16
 IDENTITY = {"Accept-Encoding": "identity", "User-Agent": "locmesh"}
+
+
+class UnreachableError(PeerError):
+    """Nobody answers there, or the connection broke."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,7 @@ class SafeSession:
         proxy: str | None = None,
         resolver: AbstractResolver | None = None,
     ) -> None:
-        self._policy = policy
+        self.policy = policy
         self._proxy = proxy or None
         self._resolver = resolver
         self._sessions: dict[Trust, ClientSession] = {}
@@ -74,8 +78,8 @@ class SafeSession:
         """Send, and yield the response whose body is still to be read.
 
         Raises:
-            PeerError: the address is refused, nobody answers, the answer is a redirect or encoded,
-                or the connection breaks while the caller reads.
+            UnreachableError: nobody answers, or the connection breaks while the caller reads.
+            PeerError: the address is refused, or the answer is a redirect or encoded.
         """
         self._check_literal(outbound)
         where = f"{outbound.url.host}:{outbound.url.port}"
@@ -86,9 +90,9 @@ class SafeSession:
                 _check_answer(response, where)
                 yield response
         except TimeoutError as error:
-            raise PeerError(f"{where} did not answer in time") from error
+            raise UnreachableError(f"{where} did not answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise PeerError(f"{where}: {_reason(error)}") from error
+            raise UnreachableError(f"{where}: {_reason(error)}") from error
 
     async def close(self) -> None:
         """Close all connections."""
@@ -116,7 +120,7 @@ class SafeSession:
         if outbound.url.scheme not in {"http", "https"} or not host:
             raise PeerError(f"{outbound.url} is not an http or https URL")
         is_numeric = ":" in host or host.replace(".", "").isdigit()
-        refusal = self._policy.refusal(host, outbound.trust) if is_numeric else None
+        refusal = self.policy.refusal(host, outbound.trust) if is_numeric else None
         if refusal:
             raise PeerError(refusal)
 
@@ -128,7 +132,7 @@ class SafeSession:
                 limit_per_host=CONNECTIONS_PER_HOST_MAX,
                 resolver=self._resolver,
                 # Through a proxy the connected address is the operator's own.
-                socket_factory=None if is_proxied else _gate(self._policy, trust),
+                socket_factory=None if is_proxied else _gate(self.policy, trust),
             )
             self._sessions[trust] = ClientSession(
                 connector=connector,
@@ -193,7 +197,9 @@ async def read_body(
                 if len(body) > size_max:
                     raise PeerError(f"{where} answers with more than {size_max} bytes")
     except TimeoutError as error:
-        raise PeerError(f"{where} did not finish its answer in {timeout_s} s") from error
+        if timeout_s is None:
+            raise  # The request's own limit; the session says it in words.
+        raise UnreachableError(f"{where} did not finish its answer in {timeout_s} s") from error
     except aiohttp.ClientError as error:
-        raise PeerError(f"{where} broke off its answer: {error}") from error
+        raise UnreachableError(f"{where} broke off its answer: {error}") from error
     return bytes(body)

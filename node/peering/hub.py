@@ -1,0 +1,128 @@
+"""Everybody who holds our event stream open, and what is told to whom."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+from node.catalog.catalog import Catalog
+from node.catalog.serving import Serving
+from node.catalog.views import Change
+from node.errors import ConflictError
+from protocol.events import KEEP_ALIVE, PeerEvent, RecordsEvent
+from protocol.identity import parse_digest
+from protocol.messages import PeerReport
+
+__all__ = ["Hub", "Listener"]
+
+LISTENERS_MAX = 256
+LISTENERS_OF_PUBLISHER_MAX = 8
+BACKLOG_MAX = 256
+KEEP_ALIVE_S = 10.0
+
+_logger = logging.getLogger(__name__)
+
+
+class Listener:
+    """One open stream. `publisher` is who signed its request, None for a stranger."""
+
+    def __init__(self, publisher: str | None, *, is_member: bool) -> None:
+        self.publisher = publisher
+        self.is_member = is_member
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(BACKLOG_MAX)
+        self._is_open = True
+
+    def send(self, frame: bytes | None) -> None:
+        """Queue a frame; a listener who cannot keep up is cut off and will come back."""
+        if not self._is_open:
+            return
+        if frame is None or self._queue.full():
+            self._is_open = False
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            frame = None
+        self._queue.put_nowait(frame)
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        """Yield frames, with a sign of life when there is nothing to say, until cut off."""
+        yield KEEP_ALIVE
+        while True:
+            try:
+                async with asyncio.timeout(KEEP_ALIVE_S):
+                    frame = await self._queue.get()
+            except TimeoutError:
+                frame = KEEP_ALIVE
+            if frame is None:
+                return
+            yield frame
+
+
+class Hub:
+    """Tells listeners of new records and of peers that come and go.
+
+    Args:
+        catalog: Where changes come from.
+        serving: Where heads are.
+        own: Our publisher id, the only one whose members records are told, and to members only.
+    """
+
+    def __init__(self, catalog: Catalog, serving: Serving, *, own: str) -> None:
+        self._catalog = catalog
+        self._serving = serving
+        self._own = own
+        self._listeners: set[Listener] = set()
+
+    def open(self, publisher: str | None, *, is_member: bool) -> Listener:
+        """Add a listener.
+
+        Raises:
+            ConflictError: There are too many.
+        """
+        same = sum(item.publisher == publisher for item in self._listeners)
+        of_one_max = LISTENERS_MAX // 2 if publisher is None else LISTENERS_OF_PUBLISHER_MAX
+        if len(self._listeners) >= LISTENERS_MAX or same >= of_one_max:
+            raise ConflictError("too many event streams are open here; try again later")
+        listener = Listener(publisher, is_member=is_member)
+        self._listeners.add(listener)
+        return listener
+
+    def close(self, listener: Listener) -> None:
+        """Forget a listener whose stream has ended."""
+        self._listeners.discard(listener)
+
+    def close_all(self) -> None:
+        """End all streams."""
+        for listener in list(self._listeners):
+            listener.send(None)
+
+    def hears(self, publisher: str) -> bool:
+        """Say whether this publisher's node listens to us."""
+        return any(item.publisher == publisher for item in self._listeners)
+
+    async def run(self) -> None:
+        """Pass on every change of the catalog, until cancelled."""
+        async for change in self._catalog.subscribe():
+            if self._listeners and change.scope != "private":
+                await self._tell(change)
+
+    def tell_peer(self, report: PeerReport) -> None:
+        """Pass on that a peer has become reachable or has ceased to be."""
+        self._send(PeerEvent(report=report).encode(), is_for_members=False)
+
+    async def _tell(self, change: Change) -> None:
+        is_for_members = change.scope == "members"
+        if is_for_members and change.publisher != self._own:
+            return
+        publisher = parse_digest(change.publisher)
+        head = await self._serving.head(publisher, change.scope)
+        event = RecordsEvent(
+            publisher=publisher,
+            scope=change.scope,
+            records=tuple(parse_digest(record) for record in change.record_ids),
+            head=head,
+        )
+        self._send(event.encode(), is_for_members=is_for_members)
+
+    def _send(self, frame: bytes, *, is_for_members: bool) -> None:
+        for listener in self._listeners:
+            if listener.is_member or not is_for_members:
+                listener.send(frame)

@@ -1,0 +1,273 @@
+"""One round with one peer: compare, pull what we lack, offer what it lacks."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from node.errors import PeerError
+from node.peering.client import PeerClient, RefusedError
+from node.peering.context import Context, Memory
+from node.peering.safe_session import CHUNK_SIZE
+from protocol.envelope import Envelope
+from protocol.errors import RemoteProtocolError
+from protocol.limits import (
+    HEADS_MAX,
+    MESSAGE_SIZE_MAX,
+    OFFER_MAX,
+    RECORD_IDS_MAX,
+)
+from protocol.messages import (
+    EnvelopeStream,
+    decode_answers,
+    decode_envelopes,
+    encode_envelopes,
+    encode_ids,
+)
+from protocol.reconcile import Initiator, ItemSet
+from protocol.records import Head, parse_record
+
+__all__ = ["Exchange", "SyncReport", "reconcile"]
+
+FRAME_SIZE_MAX = 500_000
+ROUND_TRIPS_MAX = 1_000
+ADMIT_COUNT_MAX = 500
+OFFER_SIZE_MAX = 8 << 20
+RECORDS_TIMEOUT_S = 300.0
+ROUNDS_PASSES_MAX = 8
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class SyncReport:
+    """What one round did. `notes` are sentences for people; `error` is empty if it went well."""
+
+    peer: str
+    publisher: str | None = None
+    pulled: int = 0
+    pushed: int = 0
+    held: int = 0
+    rejected: int = 0
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    error: str = ""
+
+    def note(self, sentence: str) -> None:
+        """Add a sentence once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+
+class Exchange:
+    """Records between this node and one peer.
+
+    Args:
+        context: This node.
+        client: The peer, whose publisher is proved.
+        memory: Notes which records came from the peer.
+        report: Filled as things happen.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        client: PeerClient,
+        *,
+        memory: Memory,
+        report: SyncReport,
+    ) -> None:
+        assert client.address.publisher is not None
+        self._catalog = context.catalog
+        self._serving = context.serving
+        self._client = client
+        self._source: str = client.address.publisher
+        self._report = report
+        self._memory = memory
+        self.may_offer = True
+
+    async def heads(self, scope: str) -> dict[str, Envelope]:
+        """Return the newest head of each publisher as the peer knows it. Nothing is verified."""
+        body = await self._client.get(
+            "sync/v1/heads", query={"scope": scope}, size_max=MESSAGE_SIZE_MAX
+        )
+        try:
+            envelopes = decode_envelopes(body, count_max=HEADS_MAX)
+        except RemoteProtocolError as error:
+            raise PeerError(f"{self._client.address.title}, heads: {error}") from error
+        heads: dict[str, Envelope] = {}
+        for envelope in envelopes:
+            head = _head(envelope)
+            if head is None:
+                await self.admit([envelope])  # Refused there, with its reason on the peer's page.
+            elif head.scope == scope:
+                heads[head.publisher] = envelope
+        return heads
+
+    async def reconcile(self, publisher: str, scope: str) -> tuple[set[bytes], set[bytes]]:
+        """Return the record ids that only we hold, and those that only the peer holds."""
+        items = await self._catalog.items(publisher, scope)
+        query = {"publisher": publisher, "scope": scope}
+        return await reconcile(self._client, "sync/v1/reconcile", items=items, query=query)
+
+    async def pull(self, ids: Iterable[bytes], *, first: str | None = None) -> None:
+        """Fetch records and admit them; those that wait for others are fetched again afterwards.
+
+        Args:
+            ids: What we lack.
+            first: The publisher, whose first identity record goes before all others.
+        """
+        wanted = sorted(item.hex() for item in ids)
+        if first in wanted:
+            wanted.remove(first)
+            await self._pull_once([first])
+        for _ in range(ROUNDS_PASSES_MAX):
+            waiting = await self._pull_once(wanted)
+            if not waiting or len(waiting) == len(wanted):
+                return
+            wanted = waiting
+
+    async def offer(self, ids: Iterable[bytes]) -> None:
+        """Offer records to the peer, unless it has said that it takes none of ours."""
+        names = sorted(item.hex() for item in ids)
+        for start in range(0, len(names), OFFER_MAX):
+            envelopes = await self._catalog.envelopes(names[start : start + OFFER_MAX])
+            await self.offer_envelopes(envelopes)
+
+    async def offer_envelopes(self, envelopes: Sequence[Envelope]) -> None:
+        """Offer envelopes, heads included."""
+        for batch in _batches(envelopes):
+            if not self.may_offer:
+                return
+            try:
+                body = await self._client.send(
+                    "PUT",
+                    "sync/v1/records",
+                    body=encode_envelopes(batch),
+                    size_max=MESSAGE_SIZE_MAX,
+                )
+                answers = decode_answers(body)
+            except RefusedError as error:
+                if error.status not in {401, 403}:
+                    raise
+                self.may_offer = False
+                self._report.note(f"it takes no records from this node: {error}")
+                return
+            except RemoteProtocolError as error:
+                raise PeerError(f"{self._client.address.title}, offer: {error}") from error
+            self._report.pushed += sum(answer.action == "accept" for answer in answers)
+            for answer in answers:
+                if answer.action == "reject":
+                    self._report.note(f"it refused record {answer.id[:8]}: {answer.detail}")
+
+    async def admit_head(self, envelope: Envelope) -> None:
+        """Hand a head to the catalog if it is newer than ours, or contradicts it."""
+        theirs = _head(envelope)
+        if theirs is not None:
+            known = await self._serving.head(theirs.publisher, theirs.scope)
+            ours = None if known is None else _head(known)
+            # A peer that is behind is no liar; only what it *offers* is judged as a replay.
+            if ours is not None and theirs.sequence < ours.sequence:
+                return
+        await self.admit([envelope], is_counted=False)
+
+    async def admit(self, envelopes: Sequence[Envelope], *, is_counted: bool = True) -> list[str]:
+        """Hand envelopes to the catalog; return the ids of those that wait for others."""
+        if not envelopes:
+            return []
+        outcomes = await self._catalog.admit(envelopes, source=self._source)
+        self._memory.note_pulled(outcome.id for outcome in outcomes)
+        for outcome in outcomes:
+            if outcome.action == "accept":
+                self._report.pulled += is_counted
+            elif outcome.action == "reject":
+                self._report.rejected += 1
+                _logger.warning("%s: record %s: %s", self._source, outcome.id, outcome.detail)
+        return [outcome.id for outcome in outcomes if outcome.action == "hold"]
+
+    async def _pull_once(self, wanted: Sequence[str]) -> list[str]:
+        """Return the ids of records that still wait for others."""
+        waiting: list[str] = []
+        admission: asyncio.Task[list[str]] | None = None
+        try:
+            for start in range(0, len(wanted), RECORD_IDS_MAX):
+                ids = wanted[start : start + RECORD_IDS_MAX]
+                async with aclosing(self._fetch(ids)) as batches:
+                    async for batch in batches:
+                        # The next batch is on its way while this one is verified and stored.
+                        if admission is not None:
+                            waiting += await admission
+                        admission = asyncio.create_task(self.admit(batch))
+        finally:
+            if admission is not None:
+                waiting += await admission
+        self._report.held = len(waiting)
+        return waiting
+
+    async def _fetch(self, ids: Sequence[str]) -> AsyncGenerator[list[Envelope], None]:
+        """Yield the records with these ids in batches; others that the peer sends are refused."""
+        stream, batch, asked = EnvelopeStream(), list[Envelope](), set(ids)
+        title = self._client.address.title
+        try:
+            async with self._client.stream(
+                "POST", "sync/v1/records", body=encode_ids(ids), timeout_s=RECORDS_TIMEOUT_S
+            ) as response:
+                async for data in response.content.iter_chunked(CHUNK_SIZE):
+                    self._client.received += len(data)
+                    for envelope in stream.feed(data):
+                        if envelope.id not in asked:
+                            raise PeerError(f"{title} sent record {envelope.id}, not asked for")
+                        asked.remove(envelope.id)
+                        batch.append(envelope)
+                    if len(batch) >= ADMIT_COUNT_MAX:
+                        yield batch
+                        batch = []
+                stream.close()
+        except RemoteProtocolError as error:
+            raise PeerError(f"{title}, records: {error}") from error
+        if asked:
+            self._report.note(f"it did not send {len(asked)} records that it says it has")
+        yield batch
+
+
+async def reconcile(
+    client: PeerClient, path: str, *, items: ItemSet, query: dict[str, str]
+) -> tuple[set[bytes], set[bytes]]:
+    """Compare a set with the peer's over HTTP; return what only we have and what only it has."""
+    try:
+        initiator = await asyncio.to_thread(Initiator, items, frame_limit=FRAME_SIZE_MAX)
+        message: bytes | None = await asyncio.to_thread(initiator.initiate)
+        for _ in range(ROUND_TRIPS_MAX):
+            if message is None:
+                return initiator.have, initiator.need
+            answer = await client.send(
+                "POST", path, query=query, body=message, size_max=2 * FRAME_SIZE_MAX
+            )
+            message = await asyncio.to_thread(initiator.reconcile, answer)
+    except RemoteProtocolError as error:
+        raise PeerError(f"{client.address.title}, reconcile: {error}") from error
+    raise PeerError(f"{client.address.title}: no end after {ROUND_TRIPS_MAX} messages")
+
+
+def _head(envelope: Envelope) -> Head | None:
+    try:
+        record = parse_record(envelope.payload)
+    except RemoteProtocolError:
+        return None
+    return record if isinstance(record, Head) else None
+
+
+def _batches(envelopes: Sequence[Envelope]) -> Iterable[list[Envelope]]:
+    batch: list[Envelope] = []
+    size = 0
+    for envelope in envelopes:
+        if batch and (len(batch) >= OFFER_MAX or size + len(envelope.payload) > OFFER_SIZE_MAX):
+            yield batch
+            batch, size = [], 0
+        batch.append(envelope)
+        size += len(envelope.payload)
+    if batch:
+        yield batch

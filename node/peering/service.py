@@ -1,0 +1,134 @@
+"""Everything a node does towards others, started and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from node.catalog.serving import Serving
+from node.peering.addresses import AddressPolicy, Trust, parse_peer_url
+from node.peering.client import Connections, PeerAddress
+from node.peering.context import Context
+from node.peering.discovery import Discovery
+from node.peering.fetch import Fetcher
+from node.peering.handshake import Introduction, introduce
+from node.peering.holdings import Holdings
+from node.peering.hub import Hub
+from node.peering.mirror import MirrorRunner
+from node.peering.safe_session import SafeSession
+from node.peering.signing import RequestSigner, RequestVerifier
+from node.peering.sources import Sources
+from node.peering.syncer import Syncer
+from node.peering.thumbnails import ThumbnailRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from node.app import Node
+
+__all__ = ["Peering"]
+
+PARTIAL_FOLDER = "partial"
+STOP_TIMEOUT_S = 3.0
+
+_logger = logging.getLogger(__name__)
+
+
+class Peering:
+    """A node's side of the federation.
+
+    Nothing runs until `start`; single rounds and fetches work without it, so that commands can
+    use them on a home whose node is not running.
+
+    Attributes:
+        syncer: Rounds with peers.
+        fetcher: Verified bytes from any holder.
+        mirrors: Standing queries.
+        discovery: Neighbours by mDNS.
+        hub: Who listens to us.
+        holdings: What we tell others that we hold.
+        serving: What others ask about.
+        verifier: Who signed an incoming request.
+    """
+
+    def __init__(self, node: Node) -> None:
+        config, own = node.config, node.keyring.publisher
+        policy = AddressPolicy(
+            exchange_networks=tuple(ip_network(text) for text in config.exchange_networks)
+        )
+        signer = RequestSigner(own, node.keyring.signer, clock=node.clock)
+        self.serving = Serving(node.db, clock=node.clock)
+        self.context = Context(
+            config=config,
+            own=own,
+            catalog=node.catalog,
+            peers=node.peers,
+            serving=self.serving,
+            blobs=node.blobs,
+            connections=Connections(SafeSession(policy), signer),
+            clock=node.clock,
+        )
+        self.verifier = RequestVerifier(own, self.serving.online_keys, clock=node.clock)
+        self.hub = Hub(node.catalog, self.serving, own=own)
+        self.holdings = Holdings(node.blobs, self.serving)
+        self.fetcher = Fetcher(
+            node.blobs,
+            config.home / PARTIAL_FOLDER,
+            sources=Sources(node.catalog, node.peers, own=own),
+            connections=self.context.connections,
+        )
+        self.mirrors = MirrorRunner(
+            node.catalog, node.mirrors, blobs=node.blobs, fetcher=self.fetcher
+        )
+        self.thumbnails = ThumbnailRunner(node.catalog, self.fetcher, own=own)
+        self.syncer = Syncer(self.context, self.hub, on_contact=self.mirrors.wake)
+        self.discovery = Discovery(self.context)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def introduce(self, url: str) -> Introduction:
+        """Ask the node at a URL, given by the operator, to prove who it is.
+
+        Raises:
+            PeerError: It does not.
+        """
+        address = PeerAddress(url=parse_peer_url(url), trust=Trust.OPERATOR)
+        return await introduce(self.context.connections.to(address), now=self.context.clock())
+
+    async def start(self, *, port: int | None = None) -> None:
+        """Begin to sync, listen, mirror and, with a port to announce, be discovered."""
+        self._begin("hub", self.hub.run())
+        self._begin("thumbnails", self.thumbnails.run())
+        self._begin("syncer", self.syncer.run())
+        self._begin("mirrors", self.mirrors.run())
+        if port is not None:
+            # Probing the network for our own name takes a second; nobody waits for it.
+            self._begin("discovery", self.discovery.start(port=port))
+
+    async def stop(self) -> None:
+        """End everything within three seconds; what was under way is taken up again next time."""
+        self.hub.close_all()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=STOP_TIMEOUT_S / 2)
+            for task in late:
+                _logger.warning("%s did not stop in time", task.get_name())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT_S / 2):
+                await self.discovery.stop()
+                await self.context.connections.close()
+
+    def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_log_end)
+        self._tasks.append(task)
+
+
+def _log_end(task: asyncio.Task[None]) -> None:
+    """A background task that fails is a bug; it is logged when it happens, not at the end."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _logger.error("%s has stopped", task.get_name(), exc_info=error)
