@@ -137,7 +137,7 @@ FORMAT = Format(
         reads=True,
         writes=True,
     ),
-    media_type="application/vnd.smlm+zip",
+    media_type="application/smlm",
     sniff=_is_smlm,
     read=read_smlm,
     write=write_smlm,

@@ -103,7 +103,7 @@ def integer(value: object, *, where: str, high: int = 1 << 53) -> int:
             count = float(value)
         except ValueError:
             count = None
-    if count is None or not math.isfinite(count) or count != int(count):
+    if count is None or (isinstance(count, float) and not count.is_integer()):
         raise HeaderError(f"{where} must be a whole number, got {short(value)}")
     if not 0 <= count <= high:
         raise HeaderError(f"{where} must lie in 0 to {high}, got {short(value)}")
