@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from smlmfmt.errors import HeaderError
+from smlmfmt.errors import FormatError, HeaderError
 from smlmfmt.summary import lateral_uncertainty
 from smlmfmt.table import LocTable
 
@@ -32,6 +32,7 @@ BLOCK_ROWS = 1 << 20
 CELLS_MAX = 1 << 24  # Cells (pixels x classes) counted at once: 128 MiB.
 LENGTH_MAX_NM = 1e12  # Beyond a kilometre a coordinate is no position and is left out.
 SIDE_MIN_NM = 1000.0  # One point, or many at one place, are shown in a field of 1 um.
+SIDE_LEAST_NM = 1e-3  # A smaller extent is one place.
 SAMPLE_ROWS = 200_000
 SIGMA_STEP = 1.3
 SIGMA_MIN_PX = 0.3
@@ -84,10 +85,21 @@ class Depth:
 
 
 def view_of(bounds: Bounds, size_px: int) -> View:
-    """Return the smallest square around the bounds, ((x_min, x_max), (y_min, y_max)) in nm."""
+    """Return the smallest square around the bounds, ((x_min, x_max), (y_min, y_max)) in nm.
+
+    Raises:
+        FormatError: A bound is above its partner, not finite, or beyond a kilometre.
+    """
+    for low, high in bounds:
+        if not -LENGTH_MAX_NM <= low <= high <= LENGTH_MAX_NM:
+            raise FormatError(f"bounds must be finite and rise from min to max, got {bounds}")
+    return _square(bounds, size_px)
+
+
+def _square(bounds: Bounds, size_px: int) -> View:
     (x_min, x_max), (y_min, y_max) = bounds
     side = max(x_max - x_min, y_max - y_min)
-    if not side > 0:
+    if not side > SIDE_LEAST_NM:
         side = SIDE_MIN_NM
     return View(
         x_nm=(x_min + x_max - side) / 2,
@@ -116,7 +128,7 @@ def auto_view(table: LocTable, size_px: int) -> View | None:
     box = inner if sides[1] > 0 and sides[0] > 1.5 * sides[1] else whole
     margin = 0.05 * max(sides[1], 0) if box is inner else 0.01 * sides[0]
     (x_min, x_max), (y_min, y_max) = box
-    return view_of(((x_min - margin, x_max + margin), (y_min - margin, y_max + margin)), size_px)
+    return _square(((x_min - margin, x_max + margin), (y_min - margin, y_max + margin)), size_px)
 
 
 Limits: TypeAlias = tuple[float, float]

@@ -59,7 +59,8 @@ def render(  # noqa: PLR0913 - what a picture looks like has this many sides.
 
     Raises:
         HeaderError: The table has no x or no y.
-        FormatError: A mode, colour map or number is not one of those above.
+        FormatError: A mode, colour map or number is not one of those above, or a bound is not
+            finite or above its partner.
         SizeLimitError: size_px is not within 1 to 8192.
     """
     _check(size_px=size_px, mode=mode, color_by=color_by, percentile=percentile)

@@ -51,8 +51,8 @@ PAPERS: Final = {
     ),
     "dyes": (
         (
-            "Dempsey et al., Evaluation of fluorophores for optimal performance in localization-based "
-            "super-resolution imaging, Nature Methods 8, 1027 (2011)"
+            "Dempsey et al., Evaluation of fluorophores for optimal performance in "
+            "localization-based super-resolution imaging, Nature Methods 8, 1027 (2011)"
         ),
         "10.1038/nmeth.1768",
     ),
@@ -65,8 +65,9 @@ PAPERS: Final = {
     ),
     "tom": (
         (
-            "Wurm et al., Nanoscale distribution of mitochondrial import receptor Tom20 is adjusted to "
-            "cellular conditions and exhibits an inner-cellular gradient, PNAS 108, 13546 (2011)"
+            "Wurm et al., Nanoscale distribution of mitochondrial import receptor Tom20 is "
+            "adjusted to cellular conditions and exhibits an inner-cellular gradient, "
+            "PNAS 108, 13546 (2011)"
         ),
         "10.1073/pnas.1107553108",
     ),

@@ -149,7 +149,7 @@ DATASETS: tuple[DemoDataset, ...] = (
                     "nuclear_pores",
                     "labelled-30",
                     seed=131,
-                    localizations=60_000,
+                    localizations=40_000,
                     experiment=replace(PORE, field_um=6, labelling=0.3),
                 )
             ],
@@ -158,7 +158,7 @@ DATASETS: tuple[DemoDataset, ...] = (
                     "nuclear_pores",
                     "labelled-60",
                     seed=131,
-                    localizations=120_000,
+                    localizations=80_000,
                     experiment=replace(PORE, field_um=6, labelling=0.6),
                 )
             ],
@@ -167,7 +167,7 @@ DATASETS: tuple[DemoDataset, ...] = (
                     "nuclear_pores",
                     "labelled-90",
                     seed=131,
-                    localizations=110_000,
+                    localizations=120_000,
                     experiment=replace(PORE, field_um=6, labelling=0.9),
                 )
             ],

@@ -38,7 +38,9 @@ def acquire(
     dye = experiment.fluorophore
     emitters = _label(sites, random, experiment)
     frames = experiment.frames or _frames(localizations, experiment.field_um)
-    events = _events(random, localizations=localizations, on_frames=dye.on_frames)
+    events = _events(
+        random, localizations=localizations, on_frames=dye.on_frames, on_frames_max=frames
+    )
     places = _places(emitters, random, count=len(events), experiment=experiment)
     blinks = _blink(
         random,
@@ -96,13 +98,16 @@ def _frames(localizations: int, field_um: float) -> int:
     return int(np.clip(wanted, FRAMES_MIN, FRAMES_MAX))
 
 
-def _events(random: Random, *, localizations: int, on_frames: float) -> npt.NDArray[np.intp]:
+def _events(
+    random: Random, *, localizations: int, on_frames: float, on_frames_max: int
+) -> npt.NDArray[np.intp]:
     """Return how many frames each event lasts, in sum at least the localizations wanted."""
     # The on-state ends with the same chance in every frame, so its length is geometric.
     events = np.zeros(0, np.intp)
     while events.sum() < localizations:
         more = int(1.02 * (localizations - events.sum()) / on_frames) + 16
-        events = np.append(events, random.geometric(1 / on_frames, more))
+        lengths = np.minimum(random.geometric(1 / on_frames, more), on_frames_max)
+        events = np.append(events, lengths)
     return events[: int(np.searchsorted(np.cumsum(events), localizations)) + 1]
 
 
@@ -132,7 +137,6 @@ def _blink(
     bleaching: float,
 ) -> _Blinks:
     """Return when each event shines; its first and last frames hold only a part of the light."""
-    durations = np.minimum(durations, frames)
     events = len(durations)
     share = random.random(events)
     if bleaching > 0:
