@@ -81,7 +81,7 @@ class Metadata:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON that `parse_metadata` reads back."""
         document = dataclasses.asdict(self)
-        document["samples"] = dict(self.samples)
+        document["samples"] = [{"name": name, "description": text} for name, text in self.samples]
         return {key: value for key, value in document.items() if value}
 
 

@@ -158,13 +158,13 @@ class Publishing:
             )
             current = await self._catalog.node_record(publisher)
             if current is not None:
-                known = NodeInfo.from_bytes(current.payload)
+                record_id, known = current
                 if _without_chain(known) == _without_chain(wanted):
                     return False
                 wanted = dataclasses.replace(
                     wanted,
                     revision=known.revision + 1,
-                    previous=current.id,
+                    previous=DigestHex(record_id),
                     issued=max(wanted.issued, known.issued),
                 )
             await self._admit(self._seal(wanted), "public")

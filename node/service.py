@@ -65,7 +65,7 @@ async def serve(config: Config, *, on_ready: Callable[[Ready], None]) -> None:
         bound = f"http://{_host_in_url(config.host)}:{port}"
         await node.publishing.repair()
         await node.publishing.publish_node_info(_public_urls(config, bound))
-        await node.peering.start()
+        await node.peering.start(port=port)
         stack.push_async_callback(node.peering.stop)
         for work in (node.publishing.run(), _sweep(node)):
             task = asyncio.create_task(_logged(work))

@@ -11,9 +11,8 @@ from node.catalog.peers import Peer
 from node.cli.session import run_on_home
 from node.cli.terminal import json_option, plain, print_json, print_table
 from node.errors import PeerError
-from node.peering.addresses import Trust, parse_peer_url
-from node.peering.client import PeerAddress
-from node.peering.handshake import Introduction, introduce
+from node.peering.addresses import parse_peer_url
+from node.peering.handshake import Introduction
 from node.peering.round import SyncReport
 from node.web.documents import peer_document, values_of
 from node.web.quantities import format_age, format_plural, format_size
@@ -46,8 +45,7 @@ def add(home: Path, *, url: str, yes: bool, as_json: bool) -> None:
     """  # noqa: D301
 
     async def meet(node: Node) -> Introduction:
-        address = PeerAddress(url=parse_peer_url(url), trust=Trust.OPERATOR)
-        met = await introduce(node.peering.connections.to(address), now=node.clock())
+        met = await node.peering.introduce(url)
         if met.publisher == node.keyring.publisher:
             raise PeerError(f"{url} is this very node")
         return met
