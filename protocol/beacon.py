@@ -15,7 +15,7 @@ __all__ = ["SERVICE_TYPE", "Beacon", "instance_name"]
 SERVICE_TYPE = "_locmesh._tcp.local."
 INSTANCE_SIZE_MAX = 63  # RFC 6763, 4.1.1: one DNS label.
 _TXT_VERSION = "1"
-_PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,63}){0,3}")
+_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,62}){0,3}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

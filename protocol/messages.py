@@ -13,6 +13,7 @@ from protocol import limits
 from protocol.envelope import Envelope
 from protocol.errors import MalformedError
 from protocol.identity import DigestHex, PublisherId, RecordId, parse_digest
+from protocol.payload import has_control_characters
 from protocol.records import NODE_URL
 from protocol.wire import ObjectStream, map_of, pack, unpack
 
@@ -187,7 +188,7 @@ def encode_answers(answers: Iterable[OfferAnswer]) -> bytes:
                 "id": bytes.fromhex(answer.id),
                 "action": answer.action,
                 "reason": answer.reason,
-                "detail": answer.detail[: limits.DETAIL_LENGTH_MAX],
+                "detail": " ".join(answer.detail.split())[: limits.DETAIL_LENGTH_MAX],
             }
             for answer in answers
         ]
@@ -241,6 +242,8 @@ def _text(fields: dict[str, object], name: str, length_max: int) -> str:
     value = fields.get(name)
     if type(value) is not str or len(value) > length_max:
         raise MalformedError(f"{name}: want a text of at most {length_max} characters")
+    if has_control_characters(value):  # It ends up in logs and on terminals.
+        raise MalformedError(f"{name}: want one line without control characters")
     return value
 
 
@@ -257,7 +260,7 @@ def _digest(fields: dict[str, object], name: str) -> DigestHex:
 
 def _url(value: object) -> str:
     if type(value) is not str or NODE_URL.fullmatch(value) is None:
-        raise MalformedError("urls: want http or https URLs")
+        raise MalformedError("urls: want http or https URLs without a slash at the end")
     return value
 
 

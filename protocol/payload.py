@@ -13,7 +13,15 @@ from protocol import limits
 from protocol.errors import LocalProtocolError, MalformedError, RemoteProtocolError, SizeLimitError
 from protocol.identity import DigestHex
 
-__all__ = ["Fields", "encode_json", "encode_record", "open_record", "parse_json", "plain"]
+__all__ = [
+    "Fields",
+    "encode_json",
+    "encode_record",
+    "has_control_characters",
+    "open_record",
+    "parse_json",
+    "plain",
+]
 
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _NOT_IN_LINE = re.compile("[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -75,6 +83,12 @@ def plain(value: object) -> object:
     return value
 
 
+def has_control_characters(text: str) -> bool:
+    """Say whether a text is not fit for one line: control, line or direction characters."""
+    # The first test is the fast one, the second the rule.
+    return not text.isprintable() and _NOT_IN_LINE.search(text) is not None
+
+
 class Fields:
     """The fields of one JSON object; every error names the field from the payload's root."""
 
@@ -101,9 +115,7 @@ class Fields:
         value = self._object.get(name, "" if optional else None)
         if type(value) is not str or len(value) > length_max:
             self.fail(name, f"a text of at most {length_max} characters")
-        if not value.isprintable() and _NOT_IN_LINE.search(
-            value
-        ):  # The first test is the fast one.
+        if has_control_characters(value):
             self.fail(name, "one line without control characters")
         if not optional and not value.strip():
             self.fail(name, "a text that is not empty")

@@ -48,7 +48,9 @@ __all__ = [
 
 KEY_ROLES = frozenset({"online", "recovery"})
 HEAD_SCOPES = frozenset({"public", "members"})
-NODE_URL = re.compile(r"https?://[^\s/?#@\\\x00-\x1f\x7f]{1,255}(/[^\s?#\\\x00-\x1f\x7f]{0,1000})?")
+NODE_URL = re.compile(
+    r"https?://[^\s/?#@\\\x00-\x1f\x7f]{1,255}(/[^\s?#\\\x00-\x1f\x7f]{0,1000}[^\s?#\\/\x00-\x1f\x7f])?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +258,7 @@ def read_node_urls(fields: Fields) -> tuple[str, ...]:
     """Return a node's base URLs: no user, query or fragment, without a slash at the end."""
     urls = fields.items("urls", count_max=limits.URLS_MAX)
     for url in urls:
-        if type(url) is not str or NODE_URL.fullmatch(url) is None or url.endswith("/"):
+        if type(url) is not str or NODE_URL.fullmatch(url) is None:
             fields.fail("urls", "http or https URLs without user, query or slash at the end")
     return tuple(urls)  # type: ignore[arg-type]
 
