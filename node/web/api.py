@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from node import __version__
-from node.catalog.search import SORTS
+from node.catalog.order import SORTS
 from node.catalog.views import Viewer
 from node.errors import NotFoundError
 from node.web.address import SearchAddress, parse_limit
@@ -23,7 +23,7 @@ from node.web.documents import (
     search_document,
     values_of,
 )
-from node.web.keys import NODE
+from node.web.keys import NODE, VISIBILITY
 from node.web.visit import viewer_of
 from protocol.limits import PROTOCOL_VERSION
 
@@ -109,21 +109,19 @@ async def get_peer(request: web.Request) -> web.Response:
 
 async def get_record(request: web.Request) -> web.Response:
     """GET /records/{id}: the signed bytes, exactly; their SHA-256 is the id."""
-    catalog = request.app[NODE].catalog
-    _, record = await catalog.resolve(request.match_info["id"], kinds=("record",))
-    payload = await catalog.payload(record, viewer=viewer_of(request))
+    record = await _visible_record(request)
+    payload = await request.app[NODE].catalog.payload(record)
     response = web.Response(body=payload, content_type="application/json")
     response.headers["Content-Disposition"] = f'inline; filename="{record}.json"'
-    return await _immutable(request, response, tag=record)
+    return _immutable(request, response, tag=record)
 
 
 async def get_record_envelope(request: web.Request) -> web.Response:
     """GET /records/{id}/envelope: the DSSE envelope as JSON."""
-    catalog = request.app[NODE].catalog
-    _, record = await catalog.resolve(request.match_info["id"], kinds=("record",))
-    envelope = await catalog.envelope(record, viewer=viewer_of(request))
-    response = web.Response(text=envelope.to_json(), content_type="application/json")
-    return await _immutable(request, response, tag=f"{record}-envelope")
+    record = await _visible_record(request)
+    envelope = await request.app[NODE].catalog.envelope(record)
+    response = web.Response(body=envelope.to_json(), content_type="application/json")
+    return _immutable(request, response, tag=f"{record}-envelope")
 
 
 async def get_health(request: web.Request) -> web.Response:
@@ -178,7 +176,16 @@ def document(value: Any) -> web.Response:
     return response
 
 
-async def _immutable(request: web.Request, response: web.Response, *, tag: str) -> web.Response:
+async def _visible_record(request: web.Request) -> str:
+    """Return the whole id of the record in the address if its reader may have it."""
+    given = request.match_info["id"]
+    _, record = await request.app[NODE].catalog.resolve(given, kinds=("record",))
+    if not await request.app[VISIBILITY].may_read_record(record, viewer=viewer_of(request)):
+        raise NotFoundError(f"nothing here is named {given[:64]}")
+    return record
+
+
+def _immutable(request: web.Request, response: web.Response, *, tag: str) -> web.Response:
     if any(known.value == tag for known in request.if_none_match or ()):
         response = web.Response(status=304)
     response.etag = tag

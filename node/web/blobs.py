@@ -12,7 +12,7 @@ from node.app import Node
 from node.errors import DamagedError, InputError, NotFoundError
 from node.web.byte_ranges import Representation, send_bytes
 from node.web.dataset_page import file_href
-from node.web.keys import NODE
+from node.web.keys import NODE, VISIBILITY
 from node.web.visit import viewer_of
 from protocol.identity import parse_digest
 from protocol.merkle import LEAF_SIZE
@@ -48,7 +48,7 @@ async def get_blob(request: web.Request) -> web.StreamResponse:
         **_HARMLESS,
         "Content-Type": media_type or "application/octet-stream",
         "Content-Disposition": f'attachment; filename="{sha256}"',
-        "Cache-Control": await _cache_control(node, sha256),
+        "Cache-Control": await _cache_control(request, sha256),
     }
     what = Representation(sha256=sha256, size=stored.size, headers=headers)
     return await send_bytes(
@@ -64,7 +64,7 @@ async def get_pieces(request: web.Request) -> web.StreamResponse:
     layer = await node.blobs.layer(sha256, length)
     response = web.Response(body=layer, content_type="application/octet-stream")
     response.headers.update(_HARMLESS)
-    response.headers["Cache-Control"] = await _cache_control(node, sha256)
+    response.headers["Cache-Control"] = await _cache_control(request, sha256)
     response.etag = f"{sha256}-{length}"
     return response
 
@@ -119,15 +119,15 @@ async def _best_bytes(
 async def _visible_blob(request: web.Request) -> str:
     """Return the hash in the address if its reader may have the blob."""
     sha256 = parse_digest(request.match_info["sha256"])
-    node = request.app[NODE]
-    if not await node.catalog.may_read(sha256, viewer=viewer_of(request)):
+    visibility = request.app[VISIBILITY]
+    if not await visibility.may_read_blob(sha256, viewer=viewer_of(request)):
         # The same words for what is hidden and for what is not here: neither is told.
         raise NotFoundError(f"the blob {sha256} is not held here")
     return sha256
 
 
-async def _cache_control(node: Node, sha256: str) -> str:
-    is_public = await node.catalog.may_read(sha256)
+async def _cache_control(request: web.Request, sha256: str) -> str:
+    is_public = await request.app[VISIBILITY].is_public(sha256)
     return _IMMUTABLE if is_public else "private, no-store"
 
 

@@ -10,14 +10,16 @@ from node.catalog.views import Viewer
 
 if TYPE_CHECKING:
     from node.app import Node
+    from node.catalog.visibility import Visibility
     from node.web.assets import Assets
     from node.web.auth import SignIns
     from node.web.layout import Layout
 
-__all__ = ["ASSETS", "LAYOUT", "NODE", "SIGN_INS", "VIEWER"]
+__all__ = ["ASSETS", "LAYOUT", "NODE", "SIGN_INS", "VIEWER", "VISIBILITY"]
 
 NODE: web.AppKey[Node] = web.AppKey("node")
 LAYOUT: web.AppKey[Layout] = web.AppKey("layout")
 ASSETS: web.AppKey[Assets] = web.AppKey("assets")
 SIGN_INS: web.AppKey[SignIns] = web.AppKey("sign_ins")
+VISIBILITY: web.AppKey[Visibility] = web.AppKey("visibility")
 VIEWER = web.RequestKey("viewer", Viewer)

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from node.app import Node
-from node.catalog.search import SORTS
+from node.catalog.order import SORTS
 from node.catalog.views import DatasetView, PublisherView, Query, Viewer
 from node.errors import InputError, NotFoundError
 from node.web.address import SearchAddress

@@ -10,12 +10,14 @@ from aiohttp.typedefs import Handler
 
 from node import __version__
 from node.app import Node
+from node.catalog.visibility import Visibility
 from node.web.assets import Assets
 from node.web.auth import SignIns, identify
 from node.web.errors import answer_errors
-from node.web.keys import ASSETS, LAYOUT, NODE, SIGN_INS
+from node.web.keys import ASSETS, LAYOUT, NODE, SIGN_INS, VISIBILITY
 from node.web.layout import Layout, Site
 from node.web.routes import routes
+from node.web.sync import identify_node
 from protocol.limits import MESSAGE_SIZE_MAX
 
 __all__ = ["make_app"]
@@ -39,7 +41,8 @@ _access = logging.getLogger("node.access")
 def make_app(node: Node) -> web.Application:
     """Return the application that serves an open node."""
     app = web.Application(
-        client_max_size=MESSAGE_SIZE_MAX, middlewares=[log_access, answer_errors, identify]
+        client_max_size=MESSAGE_SIZE_MAX,
+        middlewares=[log_access, answer_errors, identify, identify_node],
     )
     config = node.config
     site = Site(
@@ -52,6 +55,7 @@ def make_app(node: Node) -> web.Application:
     app[ASSETS] = Assets()
     app[LAYOUT] = Layout(site, app[ASSETS], clock=node.clock)
     app[SIGN_INS] = SignIns(node.db, clock=node.clock)
+    app[VISIBILITY] = Visibility(node.db, own=node.keyring.publisher)
     app.add_routes(routes(app[ASSETS]))
     app.on_response_prepare.append(_add_headers)
     return app
