@@ -110,14 +110,17 @@ def require_publisher(db: sqlite_utils.Database, publisher: str) -> int:
     return int(row[0])
 
 
-def read_publishers(db: sqlite_utils.Database) -> list[dict[str, Any]]:
-    """Return the rows of all publishers with their datasets counted, by name."""
+def read_publishers(
+    db: sqlite_utils.Database, publisher: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of all publishers, or of one, with their datasets counted, by name."""
     sql = f"""select publishers.*, (
                   select count(*) from datasets
                   where datasets.publisher = publishers.seq and status = {CURRENT}
                       and visibility = 'public') as datasets
-              from publishers order by name = '', name, id"""
-    return list(db.query(sql))
+              from publishers where {"true" if publisher is None else "id = ?"}
+              order by name = '', name, id"""
+    return list(db.query(sql, [] if publisher is None else [publisher]))
 
 
 def read_publisher(

@@ -44,20 +44,21 @@ def show_dataset(
         summary.localizations,
         summary.precision_nm,
         summary.fov_um,
+        summary.size,
         _card(dataset, summary),
     ]
     cursor = db.conn.execute(
         f"""insert into datasets (id, publisher, record, current, revision, visibility, status,
                 forked, issued, text, name, license, dimension, localizations, precision_nm,
-                fov_um, card)
-            select ?, publisher, ?, ?, ?, ?, {CURRENT}, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?
+                fov_um, size, card)
+            select ?, publisher, ?, ?, ?, ?, {CURRENT}, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
             from records where seq = ?
             on conflict (id) do update set record = excluded.record, current = excluded.current,
                 revision = excluded.revision, status = excluded.status,
                 issued = excluded.issued, text = excluded.text, name = excluded.name,
                 license = excluded.license, dimension = excluded.dimension,
                 localizations = excluded.localizations, precision_nm = excluded.precision_nm,
-                fov_um = excluded.fov_um, card = excluded.card
+                fov_um = excluded.fov_um, size = excluded.size, card = excluded.card
             returning seq""",
         [*row, record],
     )

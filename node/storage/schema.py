@@ -147,6 +147,7 @@ def current_view(db: sqlite_utils.Database) -> None:
             localizations integer,
             precision_nm real,
             fov_um real,
+            size integer not null,
             card text not null
         );
         create index datasets_publisher on datasets (publisher);
