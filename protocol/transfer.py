@@ -1,7 +1,7 @@
 """Which piece of a blob to ask of whom next, and what to believe of what comes.
 
 Theory of operation. A blob is cut into pieces of a length that follows from its size alone, so
-that all nodes cut alike. First one source is asked for the layer of the blob's Merkle tree, the
+that all nodes cut alike. First a source is asked for the layer of the blob's Merkle tree, the
 hashes of all pieces. It is compared with the root, which stands in a signed record; from then on
 every piece can be checked by itself, whoever sent it. A blob of one piece needs no layer: the
 root is the piece's hash.
@@ -22,7 +22,8 @@ What is believed of a source, and until when:
   somebody adds it again.
 - A source is *unproven* until it delivers. Unproven ones are asked for one piece at a time, and
   all of them together for at most `UNPROVEN_MAX`, so that a crowd of silent strangers cannot keep
-  the proven ones waiting.
+  the proven ones waiting. What they owe for `DOUBT_MS` is asked of a proven source as well, once
+  there is nothing else to ask for; the layer is asked of the next one, proven or not.
 - Among the usable ones the piece goes to the source that should deliver it first, by what it
   delivered so far; a source that failed this very piece comes last.
 
@@ -31,8 +32,7 @@ all, which bounds the memory of whoever collects the answers. `done` and `exhaus
 left to ask) end a download. The same calls with the same seed give the same requests.
 """
 
-from dataclasses import dataclass, field
-from hashlib import sha256
+from dataclasses import dataclass
 
 from protocol.dataset import BlobRef
 from protocol.errors import LocalProtocolError, MalformedError, RemoteProtocolError
@@ -45,17 +45,11 @@ from protocol.merkle import (
     piece_span,
     verify_layer,
 )
+from protocol.sources import INFLIGHT_MAX, Sources
 
 __all__ = ["Download", "LayerRequest", "PieceRequest", "Request"]
 
-INFLIGHT_SOURCE_MAX = 4
-INFLIGHT_MAX = 16
-UNPROVEN_MAX = 8
-FAILURE_COUNT_MAX = 6  # in a row, before a source is dropped
-PATIENCE_MS = 15_000  # for the first byte
-RATE_MIN = 64  # bytes a millisecond; a slower source is late
-PAUSE_MS = 1_000  # after a first failure
-RATE_WEIGHT = 0.3  # of the newest measurement
+_LAYER = -1  # In place of a piece's index.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,30 +76,6 @@ class PieceRequest:
 Request = LayerRequest | PieceRequest
 
 
-@dataclass(slots=True)
-class _Source:
-    name: str
-    rank: bytes  # Decides between equals.
-    # By index, with the moment of asking and the deadline.
-    inflight: dict[int, tuple[int, int]] = field(default_factory=dict)
-    # Moments of asking and sizes of what came since the last poll, which will know the time.
-    delivered: list[tuple[int, int]] = field(default_factory=list)
-    is_proven: bool = False
-    failure_count: int = 0
-    rests_until_ms: int = 0
-    ms_per_byte: float = 0.0  # Nothing known: try it.
-
-    def measure(self, now_ms: int) -> None:
-        for asked_ms, size in self.delivered:
-            ms_per_byte = (now_ms - asked_ms) / size
-            known = self.ms_per_byte or ms_per_byte
-            self.ms_per_byte = known + RATE_WEIGHT * (ms_per_byte - known)
-        self.delivered.clear()
-
-
-_LAYER = -1  # In place of a piece's index.
-
-
 class Download:
     """One blob, from many sources, some of which fail or lie.
 
@@ -113,7 +83,6 @@ class Download:
         blob: What is wanted.
         piece_length, piece_count: How it is cut.
         banned: Sources that sent wrong bytes, and which.
-        dropped: Sources that failed too often, and how they did last.
         bytes_verified: How many bytes of the blob are known to be right.
     """
 
@@ -141,12 +110,9 @@ class Download:
         self.piece_length = piece_length_for(blob.size)
         self.piece_count = piece_count(blob.size, self.piece_length)
         self.banned: dict[str, str] = {}
-        self.dropped: dict[str, str] = {}
         self.bytes_verified = 0
-        self._seed = seed
         self._root = bytes.fromhex(blob.merkle_root)
-        self._sources: dict[str, _Source] = {}
-        self._failed_by: dict[int, set[str]] = {}
+        self._sources = Sources(seed=seed)
         self._layer = self._root if self.piece_count <= 1 else b""
         if self.piece_count == 0 and self._root != EMPTY_ROOT:
             raise MalformedError(f"blob {blob.sha256} is empty, but its Merkle root is not")
@@ -189,123 +155,69 @@ class Download:
         """Something is missing, and there is nobody left to ask."""
         return not self.done and not self._sources
 
+    @property
+    def dropped(self) -> dict[str, str]:
+        """Sources that failed too often in a row, and how they did last."""
+        return dict(self._sources.dropped)
+
     def add_source(self, source: str) -> None:
         """Ask this source too. A dropped one gets a new chance, a banned one does not."""
-        if source not in self.banned and source not in self._sources:
-            self.dropped.pop(source, None)
-            rank = sha256(self._seed + source.encode()).digest()
-            self._sources[source] = _Source(source, rank)
+        if source not in self.banned:
+            self._sources.add(source)
 
     def remove_source(self, source: str) -> None:
         """Ask this source nothing more; what it owes is asked of others."""
-        self._sources.pop(source, None)
+        self._sources.remove(source)
 
     def wake_ms(self, now_ms: int) -> int | None:
         """Return when `poll` may have something new though nothing came; None: never."""
-        if self.done:
-            return None
-        sources = self._sources.values()
-        moments = [deadline_ms for s in sources for _, deadline_ms in s.inflight.values()]
-        moments += [s.rests_until_ms for s in sources if s.rests_until_ms > now_ms]
-        return min(moments, default=None)
+        return None if self.done else self._sources.wake_ms(now_ms)
 
     def poll(self, now_ms: int) -> list[Request]:
         """Return what to send now; requests past their deadlines are given up first."""
-        for known in self._sources.values():
-            known.measure(now_ms)
-        self._expire(now_ms)
+        self._sources.pass_time(now_ms)
         if self.done:
             return []
         if not self._layer:
             return self._poll_layer(now_ms)
-        asked = {index for source in self._sources.values() for index in source.inflight}
         requests: list[Request] = []
-        for index in [index for index in self._missing if index not in asked]:
-            if len(asked) + len(requests) >= INFLIGHT_MAX:
+        expected = self._sources.expected(now_ms, surely=False)
+        doubtful = expected - self._sources.expected(now_ms, surely=True)
+        fresh = [index for index in self._missing if index not in expected]
+        again = [index for index in self._missing if index in doubtful]
+        for index in fresh + again:
+            if self._sources.inflight_count >= INFLIGHT_MAX:
                 break
-            source = self._choose(index, now_ms)
+            source = self._sources.choose(index, now_ms, proven=index in doubtful)
             if source is None:
                 break
-            requests.append(self._ask_piece(source, index, now_ms))
+            requests.append(self._ask(source, index, now_ms))
         return requests
 
+    def _ask(self, source: str, index: int, now_ms: int) -> PieceRequest:
+        start, end = piece_span(index, size=self.blob.size, piece_length=self.piece_length)
+        deadline_ms = self._sources.ask(source, index, size=end - start, now_ms=now_ms)
+        return PieceRequest(
+            source=source, index=index, start=start, end=end, deadline_ms=deadline_ms
+        )
+
     def _poll_layer(self, now_ms: int) -> list[Request]:
-        if any(_LAYER in source.inflight for source in self._sources.values()):
+        if _LAYER in self._sources.expected(now_ms, surely=True):
             return []
-        source = self._choose(_LAYER, now_ms)
+        source = self._sources.choose(_LAYER, now_ms)
         if source is None:
             return []
         size = DIGEST_SIZE * self.piece_count
-        deadline_ms = self._ask(source, _LAYER, size, now_ms=now_ms)
+        deadline_ms = self._sources.ask(source, _LAYER, size=size, now_ms=now_ms)
         return [
             LayerRequest(
-                source=source.name,
-                piece_length=self.piece_length,
-                size=size,
-                deadline_ms=deadline_ms,
+                source=source, piece_length=self.piece_length, size=size, deadline_ms=deadline_ms
             )
         ]
-
-    def _choose(self, index: int, now_ms: int) -> _Source | None:
-        failed_by = self._failed_by.get(index, set())
-        unproven_count = sum(
-            len(source.inflight) for source in self._sources.values() if not source.is_proven
-        )
-        usable = [
-            source
-            for source in self._sources.values()
-            if source.rests_until_ms <= now_ms
-            and (
-                len(source.inflight) < INFLIGHT_SOURCE_MAX
-                if source.is_proven
-                else not source.inflight and unproven_count < UNPROVEN_MAX
-            )
-        ]
-        # The sooner it should be through with this and what it owes, the better.
-        return min(
-            usable,
-            key=lambda s: (s.name in failed_by, s.ms_per_byte * (len(s.inflight) + 1), s.rank),
-            default=None,
-        )
-
-    def _ask_piece(self, source: _Source, index: int, now_ms: int) -> PieceRequest:
-        start, end = piece_span(index, size=self.blob.size, piece_length=self.piece_length)
-        deadline_ms = self._ask(source, index, end - start, now_ms=now_ms)
-        return PieceRequest(
-            source=source.name, index=index, start=start, end=end, deadline_ms=deadline_ms
-        )
-
-    def _ask(self, source: _Source, index: int, size: int, *, now_ms: int) -> int:
-        patience_ms = PATIENCE_MS + size // RATE_MIN
-        deadline_ms = now_ms + (patience_ms << source.failure_count)
-        source.inflight[index] = (now_ms, deadline_ms)
-        return deadline_ms
-
-    def _expire(self, now_ms: int) -> None:
-        for source in list(self._sources.values()):
-            late = [index for index, (_, end_ms) in source.inflight.items() if end_ms <= now_ms]
-            for index in late:
-                waited_ms = now_ms - source.inflight[index][0]
-                self._fail(source, index, f"no answer in {waited_ms} ms", now_ms=now_ms)
 
     def fail(self, source: str, index: int | None, reason: str, *, now_ms: int) -> None:
         """Take note that a request came to nothing; a piece's index, or None for the layer."""
-        wanted = _LAYER if index is None else index
-        known = self._sources.get(source)
-        if known is not None and wanted in known.inflight:  # Else given up before.
-            self._fail(known, wanted, reason, now_ms=now_ms)
-
-    def _fail(self, source: _Source, index: int, reason: str, *, now_ms: int) -> None:
-        asked_ms, _ = source.inflight.pop(index)
-        self._failed_by.setdefault(index, set()).add(source.name)
-        if asked_ms < source.rests_until_ms:
-            return  # Asked before the failure that it rests from: part of the same.
-        source.is_proven = False
-        source.rests_until_ms = now_ms + (PAUSE_MS << source.failure_count)
-        source.failure_count += 1
-        if source.failure_count >= FAILURE_COUNT_MAX:
-            self.dropped[source.name] = reason
-            del self._sources[source.name]
+        self._sources.fail(source, _LAYER if index is None else index, reason, now_ms=now_ms)
 
     def receive_layer(self, source: str, layer: bytes) -> None:
         """Accept the layer if it is the one under the Merkle root.
@@ -318,7 +230,7 @@ class Download:
         except MalformedError as error:
             raise self._ban(source, f"piece hashes: {error}") from error
         self._layer = layer
-        self._delivered(source, _LAYER)
+        self._sources.deliver(source, _LAYER)
 
     def receive_piece(self, source: str, index: int, data: bytes) -> bool:
         """Accept one piece, however late or often, from whomever.
@@ -333,7 +245,7 @@ class Download:
         """
         if not self.is_intact(index, data):
             raise self._ban(source, f"piece {index}: {len(data)} bytes that do not match its hash")
-        self._delivered(source, index)
+        self._sources.deliver(source, index)
         if index not in self._missing:
             return False
         self._verify(index)
@@ -374,25 +286,14 @@ class Download:
             self._verified.add(index)
             self.bytes_verified += self._piece_size(index)
         self._missing.pop(index, None)
-        self._failed_by.pop(index, None)
+        self._sources.settle(index)
 
     def _piece_size(self, index: int) -> int:
         start, end = piece_span(index, size=self.blob.size, piece_length=self.piece_length)
         return end - start
 
-    def _delivered(self, source: str, index: int) -> None:
-        known = self._sources.get(source)
-        if known is None:
-            return
-        asked = known.inflight.pop(index, None)
-        if asked is not None and index != _LAYER:
-            known.delivered.append((asked[0], self._piece_size(index)))
-        known.is_proven = True
-        known.failure_count = 0
-        known.rests_until_ms = 0
-
     def _ban(self, source: str, what: str) -> RemoteProtocolError:
         reason = f"{what} (blob {self.blob.sha256}, from {source}); not asked for this blob again"
         self.banned[source] = reason
-        self._sources.pop(source, None)
+        self._sources.remove(source)
         return RemoteProtocolError(reason)
