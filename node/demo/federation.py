@@ -19,6 +19,7 @@ from node.app import Node, create_home
 from node.catalog.views import Query, Viewer
 from node.config import Config
 from node.demo.datasets import DATASETS
+from node.demo.description import DemoDataset
 from node.demo.labs import LABS, Lab
 from node.demo.populate import populate
 from node.errors import NodeError
@@ -87,7 +88,7 @@ async def prepare(root: Path, *, count: int, port: int, say: Say) -> list[DemoNo
             DemoNode(config=config, publisher=keyring.publisher, lab=lab, is_partner=number == 1)
         )
     labs = [node for node in nodes if node.lab is not None]
-    total = sum(dataset.lab in {node.lab.key for node in labs if node.lab} for dataset in DATASETS)
+    total = len(_datasets_of(nodes))
     done = 0
 
     def count_up() -> None:
@@ -146,8 +147,8 @@ async def wait_until_in_sync(nodes: Sequence[DemoNode], *, say: Say) -> None:
     if partner is not None:
         async with Node(partner.config) as node:
             await node.mirrors.add(MIRRORED)
-    total = sum(dataset.lab in {n.lab.key for n in nodes if n.lab} for dataset in DATASETS)
-    say(f"Waiting until all nodes know all {total} datasets")
+    total = sum(dataset.metadata["visibility"] == "public" for dataset in _datasets_of(nodes))
+    say(f"Waiting until all nodes know all {total} public datasets")
     try:
         async with asyncio.timeout(SYNC_TIMEOUT_S):
             for demo in nodes:
@@ -159,6 +160,11 @@ async def wait_until_in_sync(nodes: Sequence[DemoNode], *, say: Say) -> None:
             f"the nodes were not in sync after {SYNC_TIMEOUT_S:g} s; their logs are in "
             f"{nodes[0].config.home.parent}"
         ) from None
+
+
+def _datasets_of(nodes: Sequence[DemoNode]) -> list[DemoDataset]:
+    labs = {node.lab.key for node in nodes if node.lab is not None}
+    return [dataset for dataset in DATASETS if dataset.lab in labs]
 
 
 def _knows(left: DemoNode, right: DemoNode) -> bool:
