@@ -61,7 +61,6 @@ DETAIL_LENGTH_MAX: Final = 1_000
 EVENT_SIZE_MAX: Final = 256 << 10
 NONCE_SIZE_MIN: Final = 16
 NONCE_SIZE_MAX: Final = 32
-HELLO_AGE_MAX_S: Final = 300
 
 # Request signatures (RFC 9421)
 REQUEST_TAG: Final = "locmesh-v1"

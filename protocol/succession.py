@@ -17,7 +17,7 @@ from protocol.errors import RemoteProtocolError
 from protocol.identity import PublisherId, RecordId, parse_did_key
 from protocol.records import Identity
 
-__all__ = ["Lineage", "Standing", "SuccessionError", "fallen", "required_signers"]
+__all__ = ["Lineage", "SuccessionError", "required_signers"]
 
 
 class SuccessionError(RemoteProtocolError):
@@ -103,37 +103,6 @@ class Lineage:
             held |= {key.key for key in step.keys}
             step = None if step.previous is None else self.records[step.previous]
         return frozenset(held - {key.key for key in newest.keys})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """An accepted record as far as a change of keys can touch it; `signer` is the raw key."""
-
-    id: RecordId
-    previous: RecordId | None
-    signer: bytes
-    issued: int
-
-
-def fallen(records: Iterable[Standing], lineage: Lineage) -> frozenset[RecordId]:
-    """Return which accepted records (no identities) no longer count under a new lineage.
-
-    Those are the ones whose key was retired before they were issued, and all that follow them. Had
-    the lineage been known first, none of them would have been accepted.
-    """
-    gone: set[RecordId] = set()
-    following: dict[RecordId, list[RecordId]] = {}
-    for record in records:
-        if record.previous is not None:
-            following.setdefault(record.previous, []).append(record.id)
-        if not lineage.allows(record.signer, record.issued):
-            gone.add(record.id)
-    open_ends = list(gone)
-    while open_ends:
-        after = [id_ for id_ in following.get(open_ends.pop(), ()) if id_ not in gone]
-        gone.update(after)
-        open_ends += after
-    return frozenset(gone)
 
 
 def required_signers(identity: Identity, before: Identity | None) -> frozenset[bytes]:

@@ -20,7 +20,7 @@ from protocol.admission import (
 from protocol.envelope import Envelope
 from protocol.identity import PublisherId, RecordId
 from protocol.records import Dataset, Head, Identity, NodeInfo, Withdrawal, type_of
-from protocol.succession import Lineage, Standing, fallen
+from protocol.succession import Lineage
 
 
 class Catalog:
@@ -65,19 +65,17 @@ class Catalog:
 
     def _change_keys(self, lineage: Lineage) -> None:
         self.lineages[lineage.publisher] = lineage
-        own = [item for item in self.accepted.values() if item.publisher == lineage.publisher]
-        standings = [
-            Standing(
-                id=item.id,
-                previous=item.record.previous,
-                signer=item.signer,
-                issued=item.record.issued,
-            )
-            for item in own
-            if isinstance(item.record, Dataset | Withdrawal | NodeInfo)
+        own = [
+            item
+            for item in self.accepted.values()
+            if item.publisher == lineage.publisher and not isinstance(item.record, Identity)
         ]
-        for record_id in fallen(standings, lineage):
-            del self.accepted[record_id]
+        for item in sorted(own, key=self.revision):
+            record = item.record
+            assert isinstance(record, Dataset | Withdrawal | NodeInfo)
+            follows = record.previous is None or record.previous in self.accepted
+            if not follows or not lineage.allows(item.signer, record.issued):
+                del self.accepted[item.id]
         for place, known in list(self.heads.items()):
             if place[0] == lineage.publisher and lineage.online.get(known.signer, -1) is not None:
                 del self.heads[place]

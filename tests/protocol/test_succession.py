@@ -3,9 +3,8 @@ import pytest
 from protocol import limits
 from protocol.admission import Action, Reason
 from protocol.envelope import Envelope, seal
-from protocol.identity import DigestHex
 from protocol.records import Identity
-from protocol.succession import Lineage, Standing, fallen
+from protocol.succession import Lineage
 from tests.protocol.catalog import Catalog
 from tests.protocol.lab import START, Lab, key, keys
 
@@ -195,25 +194,18 @@ def test_the_lower_id_wins_a_fork_among_equals() -> None:
     assert [lineage.current for lineage in lineages] == [lower, lower]
 
 
-def test_records_of_a_retired_key_fall_and_what_follows_them() -> None:
-    away = LAB.rotation(signed_by=LAB.online, online=[NEW], added=[NEW], issued=START + 5)
-    lineage = catalog_with(away).lineages[LAB.publisher]
-
-    def standing(number: int, previous: int | None, signer: bytes, issued: int) -> Standing:
-        digest = None if previous is None else DigestHex(f"{previous:064x}")
-        return Standing(
-            id=DigestHex(f"{number:064x}"), previous=digest, signer=signer, issued=issued
-        )
-
-    old, new = LAB.online.public, NEW.public
-    records = [
-        standing(1, None, old, START),
-        standing(2, 1, old, START + 6),
-        standing(4, 3, new, START + 8),
-        standing(3, 2, new, START + 7),
-        standing(5, 1, new, START + 7),
-    ]
-    assert fallen(records, lineage) == {DigestHex(f"{number:064x}") for number in (2, 3, 4)}
+def test_records_of_a_retired_key_stop_counting_and_so_does_what_follows_them() -> None:
+    one = LAB.dataset("one")
+    late = LAB.revise(one, "late", issued=START + 6)
+    after = LAB.revise(late, "after", by=NEW, issued=START + 7)
+    fresh = LAB.dataset("fresh", by=NEW, issued=START + 7)
+    away = LAB.rotation(
+        signed_by=LAB.online, online=[LAB.online, NEW], added=[NEW], issued=START + 5
+    )
+    gone = LAB.rotation(signed_by=NEW, online=[NEW], revision=3, previous=away.id, issued=START + 5)
+    catalog = catalog_with(away, one, late, after, fresh)
+    assert catalog.offer(gone, now=START).action is Action.ACCEPT
+    assert catalog.accepted.keys() == {item.id for item in (LAB.identity, away, gone, one, fresh)}
 
 
 def test_a_lineage_is_the_same_in_any_order() -> None:
