@@ -25,6 +25,7 @@ from smlmfmt.text import (
     Rows,
     Text,
     guess_delimiter,
+    is_utf16,
     open_text,
     read_rows,
     split_line,
@@ -321,7 +322,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _is_csv(head: bytes, _file: BinaryIO) -> bool:
-    if b"\0" in head[:512] and head[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+    if b"\0" in head.lstrip().partition(b"\n")[0] and not is_utf16(head):
         return False
     try:
         return find_header(open_text(io.BytesIO(head), name="file"), ReadOptions()) is not None

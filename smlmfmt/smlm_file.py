@@ -232,8 +232,14 @@ class StoredTable:
             several = [f"{header}_{index}" for index in range(count)]
             sources += several if count > 1 else [header]
             units += [normal_unit(unit)] * count
+        # A unit in a column's name counts only where the manifest gives none at all.
+        is_silent = not any(units)
         return [
-            ColumnName(name.name, unit or name.unit or _default_unit(name.name), name.source)
+            ColumnName(
+                name.name,
+                unit or (name.unit if is_silent else "") or _default_unit(name.name),
+                name.source,
+            )
             for name, unit in zip(canonical_names(sources), units, strict=True)
         ]
 

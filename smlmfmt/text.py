@@ -17,7 +17,15 @@ from smlmfmt.errors import HeaderError, RowError, SizeLimitError
 from smlmfmt.format import OnError
 from smlmfmt.text_cells import BadRow, Block, Dialect, parse_block
 
-__all__ = ["Rows", "Text", "guess_delimiter", "open_text", "read_rows", "split_line"]
+__all__ = [
+    "Rows",
+    "Text",
+    "guess_delimiter",
+    "is_utf16",
+    "open_text",
+    "read_rows",
+    "split_line",
+]
 
 HEAD_SIZE = 256 << 10
 LINE_SIZE_MAX = 64 << 10
@@ -37,7 +45,7 @@ class Text:
         data: The bytes after any byte order mark, ASCII-compatible, lines ended as in the file.
         encoding: "utf-8" or "latin-1".
         lines: The first lines, decoded, without their ends.
-        starts: Where those lines start in `data`.
+        starts: Where those lines start in `data`, and at last where the next one does.
     """
 
     data: BinaryIO
@@ -73,7 +81,7 @@ def open_text(file: BinaryIO, *, name: str) -> Text:
     """
     file.seek(0)
     head = file.read(HEAD_SIZE)
-    if head[:2] in _UTF16:
+    if is_utf16(head):
         # Spreadsheets save "Unicode text" so; such files are small.
         text = head[2:] + file.read()
         file = io.BytesIO(text.decode(_UTF16[head[:2]], "replace").encode())
@@ -85,6 +93,11 @@ def open_text(file: BinaryIO, *, name: str) -> Text:
     if not any(line.strip() for line in lines):
         raise HeaderError(f"{name}: the file is empty")
     return Text(data=file, encoding=encoding, lines=lines, starts=starts, name=name)
+
+
+def is_utf16(head: bytes) -> bool:
+    """Say whether a text begins with the mark of UTF-16."""
+    return head[:2] in _UTF16
 
 
 def split_line(line: str, delimiter: str) -> list[str]:
@@ -125,9 +138,6 @@ def read_rows(
     if not 0 < columns <= COLUMN_COUNT_MAX:
         raise SizeLimitError(f"{text.name}: {columns} columns, 1 to {COLUMN_COUNT_MAX} allowed")
     rows = Rows()
-    if first_line >= len(text.starts):
-        rows.columns = [np.empty(0) for _ in range(columns)]
-        return rows
     start = text.starts[first_line]
     size = text.data.seek(0, io.SEEK_END) - start
     text.data.seek(start)
@@ -230,7 +240,7 @@ def _encoding(head: bytes, *, is_whole: bool) -> str:
 def _lines(
     head: bytes, start: int, encoding: str, *, is_whole: bool, name: str
 ) -> tuple[list[str], list[int]]:
-    lines, starts, at = [], [], 0
+    lines, starts = [], [start]
     parts = head.partition(b"\0")[0].splitlines(keepends=True)
     if not is_whole and len(parts) > 1:
         parts.pop()
@@ -238,8 +248,7 @@ def _lines(
         if len(part) > LINE_SIZE_MAX:
             raise SizeLimitError(f"{name}: a line of {len(part)} B; this is no table")
         lines.append(part.decode(encoding, "replace").rstrip("\r\n"))
-        starts.append(start + at)
-        at += len(part)
+        starts.append(starts[-1] + len(part))
     return lines, starts
 
 

@@ -34,7 +34,8 @@ def _is_whole(values: npt.NDArray[Any]) -> bool:
     # A zero with a sign keeps it only as "-0.0".
     if not np.isfinite(values).all() or np.signbit(values[values == 0]).any():
         return False
-    return bool((np.abs(values) < _WHOLE_MAX).all() and (np.trunc(values) == values).all())
+    wide = values.astype(np.float64, copy=False)
+    return bool((np.abs(wide) < _WHOLE_MAX).all() and (np.trunc(wide) == wide).all())
 
 
 def _rounded(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -125,8 +125,10 @@ def _is_thunderstorm(head: bytes, _file: BinaryIO, *, delimiter: str) -> bool:
     except FormatError:
         return False
     cells = split_line(text.lines[_header_line(text)], delimiter)
-    found = [canonical_name(cell) for cell in cells if cell.lower().startswith(("x [", "y ["))]
-    return {column.name for column in found} == {"x", "y"}
+    found = {column.name for column in map(canonical_name, cells) if "[" in column.source}
+    # Other programs name positions more fully, as in "Position X [nm]".
+    plain = {cell[0].lower() for cell in cells if cell[1:].lstrip().startswith("[")}
+    return {"x", "y"} <= found & plain
 
 
 def _format(name: str, title: str, *, suffix: str, delimiter: str) -> Format:

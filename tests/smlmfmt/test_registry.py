@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+import smlmfmt
+from smlmfmt import FormatError, LocTable
+from tests.smlmfmt.archives import pack
+
+
+def test_formats_are_listed() -> None:
+    infos = {info.name: info for info in smlmfmt.formats()}
+    assert {"smlm", "thunderstorm", "thunderstorm-xls", "csv"} <= infos.keys()
+    assert infos["smlm"].suffixes == (".smlm",)
+    assert infos["smlm"].reads
+    assert infos["smlm"].writes
+    assert not infos["csv"].writes
+    assert list(infos)[-1] == "csv"
+    assert all(smlmfmt.media_type(name).count("/") == 1 for name in infos)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (pack(), "smlm"), (pack(name="a/manifest.json"), "smlm"), (pack(name="other.json"), None),
+        (pack()[:-5], "smlm"), (b'"x [nm]","y [nm]"\n1,2\n', "thunderstorm"),
+        (b"x [nm]\ty [nm]\n1\t2\n", "thunderstorm-xls"), (b"x,y\n1,2\n", "csv"),
+        (b"Position X [nm],Position Y [nm]\n1,2\n", "csv"), (b"", None), (b"\0" * 100, None),
+        (b"\x89HDF\r\n\x1a\n", None), (b"PK\3\4", None), (bytes(range(256)), None),
+    ],
+)  # fmt: skip
+def test_content_alone_decides(data: bytes, name: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "some.dat"
+    path.write_bytes(data)
+    assert smlmfmt.sniff(path) == smlmfmt.sniff(str(path)) == name
+    assert smlmfmt.sniff(io.BytesIO(data)) == name
+
+
+def test_unknown_formats_and_suffixes(tmp_path: Path) -> None:
+    table = LocTable({"x": [1.0], "y": [1.0]})
+    path = tmp_path / "a.csv"
+    smlmfmt.write(path, table)
+    with pytest.raises(FormatError, match="'nope'"):
+        smlmfmt.read(path, format="nope")
+    with pytest.raises(FormatError, match="'nope'"):
+        smlmfmt.media_type("nope")
+    with pytest.raises(FormatError, match=r"'\.nope'"):
+        smlmfmt.write(tmp_path / "a.nope", table)
+    with pytest.raises(FormatError, match="not written"):
+        smlmfmt.write(tmp_path / "b.csv", table, format="csv")
+    with pytest.raises(FormatError, match="on_error"):
+        smlmfmt.read(path, on_error="ignore")  # type: ignore[arg-type]
+    assert [item.name for item in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        smlmfmt.read(tmp_path / "gone.smlm")
+    with pytest.raises(OSError, match="gone"):
+        smlmfmt.write(tmp_path / "gone" / "a.smlm", LocTable({"x": [1.0], "y": [1.0]}))
+
+
+def test_format_by_name_wins_over_the_suffix(tmp_path: Path) -> None:
+    table = LocTable({"x": [1.0], "y": [1.0]})
+    smlmfmt.write(tmp_path / "a.dat", table, format="smlm")
+    assert smlmfmt.read(tmp_path / "a.dat").format == "smlm"
+
+
+def test_open_files_stay_open_and_pipes_are_read_through(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    smlmfmt.write(path, LocTable({"x": [1.0], "y": [2.0]}))
+    with path.open("rb") as file:
+        assert len(smlmfmt.read(file).tables[0]) == 1
+        assert not file.closed
+
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    assert smlmfmt.read(Pipe(path.read_bytes())).tables[0]["y"].tolist() == [2]
+
+
+def test_a_warning_names_what_the_file_is() -> None:
+    with pytest.raises(FormatError, match="columns="):
+        smlmfmt.read(io.BytesIO(b"hello"))

@@ -1,0 +1,115 @@
+"""Real files, and files written by other programs, against what those programs read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import smlmfmt
+from smlmfmt import LocTable, smlm
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+TRUTH: dict[str, Any] = {}
+if (SHARED / "truth.json").is_file():
+    TRUTH = json.loads((SHARED / "truth.json").read_text())
+
+pytestmark = [
+    pytest.mark.shared,
+    pytest.mark.skipif(not TRUTH, reason="the shared sample files are not here"),
+]
+
+SMLM = ["app_colicoords_03_storm", "app_elyra", "app_rapidstorm", "eiffel_tower",
+        "java_smlmio_storm_table", "locan_saved_elyra"]  # fmt: skip
+TEXT = {
+    "colicoords_03_storm.csv": "thunderstorm",
+    "colicoords_storm_table.csv": "thunderstorm",
+    "thunderstorm_tubulins1_00020.csv": "csv",
+    "locan_five_blobs_3D.txt": "csv",
+    "locan_Nanoimager_dstorm_data.csv": "csv",
+    "locan_Elyra_dstorm_data.txt": "csv",
+    "pyme_test_csv.csv": "csv",
+    "pyminflux_Fig2_U2OS_Tom70-Dreiklang_ATP5B_AB_Minflux3D.csv": "csv",
+}
+
+
+def compare(table: LocTable, truth: dict[str, Any]) -> None:
+    """Compare column by column, in the file's order: names differ between programs."""
+    assert len(table) == truth["rows"]
+    assert len(table.columns) == len(truth["columns"])
+    for name, source in zip(table.columns, truth["columns"], strict=True):
+        wanted = truth["stats"][source]
+        values = table[name].astype(np.float64)
+        assert values.min() == wanted["min"], source
+        assert values.max() == wanted["max"], source
+        assert values.mean() == pytest.approx(wanted["mean"], rel=1e-12), source
+
+
+def tables_of(name: str) -> list[dict[str, Any]]:
+    truth = TRUTH[name]
+    return list(truth.get("tables") or truth["locan"]["tables"])
+
+
+@pytest.mark.parametrize("name", SMLM)
+def test_smlm_equals_what_others_read(name: str) -> None:
+    path = SHARED / f"{name}.smlm"
+    assert smlmfmt.sniff(path) == "smlm"
+    bundle = smlmfmt.read(path)
+    for table, truth in zip(bundle.tables, tables_of(path.name), strict=True):
+        compare(table, truth)
+        assert {"frame", "x", "y"} <= set(table.columns)
+        assert table.units["x"] == table.units["y"] == "nm"
+
+
+@pytest.mark.parametrize(("name", "format_name"), TEXT.items())
+def test_text_equals_what_others_read(name: str, format_name: str) -> None:
+    assert smlmfmt.sniff(SHARED / name) == format_name
+    bundle = smlmfmt.read(SHARED / name)
+    compare(bundle.tables[0], TRUTH[name])
+
+
+@pytest.mark.parametrize("name", SMLM)
+def test_hash_of_the_app_is_understood(name: str) -> None:
+    stray = smlm.deviations(SHARED / f"{name}.smlm")
+    assert any("md5" in text for text in stray) == (name == "locan_saved_elyra")
+
+
+def test_deviations_of_peers() -> None:
+    assert smlm.deviations(SHARED / "java_smlmio_storm_table.smlm") == []
+    locan = "\n".join(smlm.deviations(SHARED / "locan_saved_elyra.smlm"))
+    for part in ("extension", "rows is text", "named x and y", "int8", "offset lacks"):
+        assert part in locan
+
+
+def test_thumbnail_in_the_manifest() -> None:
+    bundle = smlmfmt.read(SHARED / "eiffel_tower.smlm")
+    assert [image.name for image in bundle.images] == ["thumbnail"]
+    assert bundle.images[0].data.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", SMLM)
+def test_written_again_in_the_common_dialect(name: str, tmp_path: Path) -> None:
+    bundle = smlmfmt.read(SHARED / f"{name}.smlm")
+    path = tmp_path / "a.smlm"
+    smlmfmt.write(path, bundle)
+    assert smlm.deviations(path) == []
+    for one, other in zip(bundle.tables, smlmfmt.read(path).tables, strict=True):
+        assert one.columns == other.columns
+        for column in one.columns:
+            np.testing.assert_array_equal(one[column].astype(np.float32), other[column])
+
+
+def test_thunderstorm_and_smlm_say_the_same(tmp_path: Path) -> None:
+    table = smlmfmt.read(SHARED / "colicoords_03_storm.csv").tables[0]
+    app = smlmfmt.read(SHARED / "app_colicoords_03_storm.smlm").tables[0]
+    assert table.columns == app.columns
+    assert table.units == app.units
+    for column in table.columns:
+        np.testing.assert_array_equal(table[column].astype(np.float32), app[column])
+    smlmfmt.write(tmp_path / "a.csv", table)
+    again = smlmfmt.read(tmp_path / "a.csv").tables[0]
+    for column in table.columns:
+        np.testing.assert_array_equal(table[column], again[column])
