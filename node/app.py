@@ -12,7 +12,7 @@ from typing import Self
 from node.catalog.catalog import Catalog
 from node.catalog.mirrors import Mirrors
 from node.catalog.peers import Peers
-from node.config import SETTINGS_FILE, Config
+from node.config import SETTINGS_FILE, Config, default_home
 from node.drafts import Drafts
 from node.errors import ConfigError, ConflictError
 from node.ingest import Ingest
@@ -52,7 +52,10 @@ class Node:
 
     def __init__(self, config: Config, *, clock: Callable[[], int] = now_s) -> None:
         if not has_home(config.home):
-            raise ConfigError(f"there is no Locmesh home in {config.home}; make one: locmesh init")
+            where = "" if config.home == default_home() else f' --home "{config.home}"'
+            raise ConfigError(
+                f"there is no Locmesh home in {config.home}; make one: locmesh init{where}"
+            )
         self.config = config
         self.clock = clock
         self.keyring = Keyring.open(config.home)
@@ -75,7 +78,8 @@ class Node:
                 publisher_records_max=config.publisher_records_max,
                 publisher_bytes_max=config.publisher_bytes_max,
             )
-            self.catalog = Catalog(self.db, policy, clock)
+            self.catalog = Catalog(self.db, policy, clock, blobs=self.blobs)
+            stack.push_async_callback(self.catalog.close)
             self.peers = Peers(self.db, clock=clock)
             self.mirrors = Mirrors(self.db, clock=clock)
             self.drafts = Drafts(self.db, clock=clock)
@@ -118,7 +122,8 @@ async def create_home(config: Config) -> Keyring:
             "nothing was changed. Settings are in its node.toml"
         )
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        # Drafts and private data are in there, too.
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not Keyring.exists(home):
             Keyring.create(home, now=now_s())
         settings = home / SETTINGS_FILE

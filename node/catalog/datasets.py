@@ -15,7 +15,7 @@ from protocol.records import Dataset, Withdrawal
 
 __all__ = ["KINDS", "StoredDataset", "read_dataset", "resolve"]
 
-KINDS = ("dataset", "record", "publisher", "blob")
+KINDS = ("dataset", "publisher", "record", "blob")
 _PREFIX = re.compile(r"[0-9a-f]{8,64}")
 _LISTED_MAX = 5
 

@@ -34,17 +34,15 @@ def read_hits(
         return ()
     marks = ",".join("?" * len(rows))
     levels = ",".join("?" * len(viewer.visibilities))
-    sql = f"""select datasets.seq, datasets.id as dataset, revision, forked_dataset, visibility,
-                     issued, name, license, card, records.id as record,
-                     publisher_id, publisher_name, institution
-              from (select datasets.*, datasets.forked as forked_dataset,
-                           publishers.id as publisher_id, publishers.name as publisher_name,
-                           publishers.institution as institution
-                    from datasets join publishers on publishers.seq = datasets.publisher
-                    where not blocked) as datasets
-              join records on records.seq = datasets.current
-              where datasets.seq in ({marks}) and status = {CURRENT}
-                  and visibility in ({levels})"""
+    sql = f"""select shown.seq, shown.id as dataset, shown.revision, shown.forked,
+                     shown.visibility, shown.issued, shown.name, license, card,
+                     records.id as record, publishers.id as publisher,
+                     publishers.name as publisher_name, institution
+              from datasets as shown
+              join publishers on publishers.seq = shown.publisher
+              join records on records.seq = shown.current
+              where shown.seq in ({marks}) and status = {CURRENT} and not blocked
+                  and shown.visibility in ({levels})"""
     found = {row["seq"]: row for row in db.query(sql, [*rows, *viewer.visibilities])}
     holders = _count_holders(db, list(found), own=own, blobs=blobs)
     return tuple(_hit(found[seq], holders.get(seq, 0)) for seq in rows if seq in found)
@@ -64,14 +62,14 @@ def _hit(row: dict[str, Any], holders: int) -> Hit:
             for category, term, label, curie in card["tags"]
         ),
         license=row["license"],
-        publisher=row["publisher_id"],
+        publisher=row["publisher"],
         publisher_name=row["publisher_name"],
         institution=row["institution"],
         thumbnail=card["thumbnail"],
         summary=HitSummary(**card["summary"]),
         holders=holders,
         issued=row["issued"],
-        status="forked" if row["forked_dataset"] else "current",
+        status="forked" if row["forked"] else "current",
         visibility=row["visibility"],
     )
 
