@@ -12,7 +12,6 @@ import click
 
 from node.cli.root import cli
 from node.cli.terminal import plain
-from node.config import default_home
 from node.errors import NodeError
 from node.logs import write_crash
 from protocol.errors import ProtocolError
@@ -52,7 +51,7 @@ def _sentence(error: Exception) -> str:
         return ""
     if isinstance(error, OSError):
         return (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
-    path = write_crash(default_home(), "".join(traceback.format_exception(error)))
+    path = write_crash(cli.home, "".join(traceback.format_exception(error)))
     return f"Locmesh has a bug here, sorry. What happened is at the end of {path}"
 
 

@@ -174,11 +174,13 @@ class Drafts:
 def draft_of(dataset: Dataset) -> tuple[Metadata, tuple[Sample, ...]]:
     """Return what a published record says, as the start of its next revision."""
     document: Any = plain(dataset)
-    fields = {
-        key: document.get(key) for key in (field.name for field in dataclasses.fields(Metadata))
-    }
-    fields["samples"] = {sample.name: sample.description for sample in dataset.samples}
-    given = {key: value for key, value in fields.items() if value is not None}
+    names = [field.name for field in dataclasses.fields(Metadata)]
+    given = {name: document[name] for name in names if name in document}
+    given["samples"] = [
+        {"name": sample.name, "description": sample.description}
+        for sample in dataset.samples
+        if sample.description
+    ]
     return Metadata().changed(parse_metadata(given)), dataset.samples
 
 

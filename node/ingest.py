@@ -179,7 +179,7 @@ class Ingest:
 def _rendition_name(name: str, taken: set[str]) -> str:
     stem = name.rpartition(".")[0] or name
     numbered = (f"{stem}.rendition-{number}.smlm" for number in itertools.count(2))
-    usual = (f"{stem}.smlm", f"{name}.smlm", f"{stem}.rendition.smlm")
+    usual = (f"{stem}.smlm", f"{stem}.rendition.smlm")
     return next(found for found in itertools.chain(usual, numbered) if found not in taken)
 
 

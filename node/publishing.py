@@ -88,7 +88,11 @@ class Publishing:
             ConflictError: The dataset was withdrawn, or another process changed the draft.
         """
         async with self._locked():
-            return await self._publish(await self._drafts.get(ref))
+            try:
+                draft = await self._drafts.get(ref)
+            except NotFoundError as error:
+                raise await self._why_no_draft(ref, error) from None
+            return await self._publish(draft)
 
     async def revise(self, ref: str) -> Draft:
         """Return the draft of a published dataset's next revision; it is made if there is none.
@@ -218,6 +222,16 @@ class Publishing:
             record=envelope.id,
             revision=record.revision,
             visibility=record.visibility,
+        )
+
+    async def _why_no_draft(self, ref: str, error: NotFoundError) -> NodeError:
+        try:
+            view = await self._own(ref)
+        except NodeError:
+            return error
+        return ConflictError(
+            f"dataset {view.dataset[:8]} is published as it is; change something first: "
+            f"locmesh edit {view.dataset[:8]}"
         )
 
     async def _revision_of(self, draft: Draft) -> Dataset:

@@ -71,9 +71,9 @@ def parse_integer(value: object) -> int:
     """
     if isinstance(value, str) and value.strip().isdecimal():
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if type(value) is not int or value < 0:
         raise InputError(f"wants a whole number that is not negative, got {value!r}")
-    return int(value)
+    return value
 
 
 def parse_flag(value: object) -> bool:
@@ -106,13 +106,13 @@ def parse_size(value: object) -> int:
     Raises:
         InputError: It is neither.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return int(value)
+    if type(value) is int and value >= 0:
+        return value
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise InputError(f"wants a size such as 500GB or 2TiB, got {value!r}")
     unit = match[2].lower()
-    step = 1024 if "i" in unit else 1000
+    step = 1024.0 if "i" in unit else 1000.0
     return round(float(match[1]) * step ** _POWERS[unit.rstrip("b").rstrip("i")])
 
 

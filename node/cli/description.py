@@ -54,6 +54,21 @@ _OPTIONS = (
 )
 
 
+_FIELDS = (
+    "name",
+    "description",
+    "authors",
+    "uploaded_by",
+    "contact",
+    "license",
+    "tags",
+    "doi",
+    "funding",
+    "links",
+    "visibility",
+)
+
+
 def description_options(function: F) -> F:
     """Add the options, passed on as `changes`: the checked fields that were given.
 
@@ -63,9 +78,7 @@ def description_options(function: F) -> F:
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         meta = kwargs.pop("meta")
-        names = ("name", "description", "authors", "uploaded_by", "contact", "license")
-        names += ("tags", "doi", "funding", "links", "visibility")
-        given = {name: kwargs.pop(name) for name in names}
+        given = {name: kwargs.pop(name) for name in _FIELDS}
         options = {name: value for name, value in given.items() if value not in (None, ())}
         changes = {} if meta is None else read_metadata(meta)
         changes |= parse_metadata(options)

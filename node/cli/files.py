@@ -23,7 +23,7 @@ from node.web.quantities import (
     format_size,
 )
 from smlmfmt import smlm
-from smlmfmt.colormaps import COLORMAPS
+from smlmfmt.colormaps import COLORMAPS, DEFAULT
 from smlmfmt.png import encode_png
 from smlmfmt.render import MODES, render
 from smlmfmt.table import Bundle, LocTable
@@ -191,7 +191,14 @@ def convert_command(  # noqa: PLR0913 - one parameter per option.
 @click.argument("source", metavar="FILE", type=INPUT)
 @click.argument("target", metavar="OUT.png", type=OUTPUT)
 @click.option("--mode", type=click.Choice(MODES), default="histogram", show_default=True)
-@click.option("--colormap", type=click.Choice(sorted(COLORMAPS)), metavar="C", help="Colour map.")
+@click.option(
+    "--colormap",
+    type=click.Choice(sorted(COLORMAPS)),
+    default=DEFAULT,
+    show_default=True,
+    metavar="C",
+    help=f"One of {', '.join(sorted(COLORMAPS))}.",
+)
 @click.option(
     "--size", type=click.IntRange(16, 8192), default=1024, show_default=True, metavar="PX"
 )
@@ -203,7 +210,7 @@ def render_command(  # noqa: PLR0913 - one parameter per option.
     target: Path,
     *,
     mode: str,
-    colormap: str | None,
+    colormap: str,
     size: int,
     scale_bar: bool,
     index: int,
@@ -219,8 +226,9 @@ def render_command(  # noqa: PLR0913 - one parameter per option.
     tables = reading.read(source).tables
     if index > len(tables):
         raise InputError(f"{source.name} has {len(tables)} tables; there is no table {index}")
-    look = {"colormap": colormap} if colormap else {}
-    picture = render(tables[index - 1], size_px=size, mode=mode, scale_bar=scale_bar, **look)
+    picture = render(
+        tables[index - 1], size_px=size, mode=mode, colormap=colormap, scale_bar=scale_bar
+    )
     target.write_bytes(encode_png(picture))
     click.echo(f"{target}: {size} x {size} pixels")
 

@@ -23,7 +23,7 @@ __all__ = ["init_command"]
 @click.option("--license", metavar="L", help="Licence of new datasets, as in CC-BY-4.0.")
 @json_option
 @click.pass_obj
-def init_command(home: Path, *, as_json: bool, **settings: str | None) -> None:
+def init_command(home: Path, /, *, as_json: bool, **settings: str | None) -> None:
     """Make the home of a new node: settings, keys, database.
 
     \b

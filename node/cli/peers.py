@@ -64,7 +64,7 @@ def add(home: Path, *, url: str, yes: bool, as_json: bool) -> None:
             raise click.Abort
     peer = run_on_home(home, trust)
     if as_json:
-        print_json(peer_document(peer))
+        print_json(peer_document(peer, has_secrets=True))
     else:
         click.echo(plain(f"Added {met.name or url}, publisher {met.publisher}"))
 
@@ -85,7 +85,7 @@ def list_peers(home: Path, *, as_json: bool) -> None:
 
     peers, now = run_on_home(home, work)
     if as_json:
-        print_json({"peers": [peer_document(peer) for peer in peers]})
+        print_json({"peers": [peer_document(peer, has_secrets=True) for peer in peers]})
         return
     if not peers:
         click.echo("No peers yet. Add one: locmesh peer add URL")
@@ -207,7 +207,7 @@ def _describe(met: Introduction, url: str) -> None:
 
 def _print_peers(peers: tuple[Peer, ...], done: str, *, as_json: bool) -> None:
     if as_json:
-        print_json({"peers": [peer_document(peer) for peer in peers]})
+        print_json({"peers": [peer_document(peer, has_secrets=True) for peer in peers]})
         return
     for peer in peers:
         click.echo(plain(f"{done} {peer.name or peer.publisher or peer.url}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,20 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when somebody asks for them, in the order of COMMANDS."""
+    """A group whose commands are imported when somebody asks for them, in the order of COMMANDS.
+
+    Attributes:
+        home: The home that the last command worked on.
+    """
+
+    home: Path = Path()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, and remember its home for those who report how it ended."""
+        try:
+            return super().invoke(ctx)
+        finally:
+            self.home = ctx.obj
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return every command, in the order of a newcomer's needs."""
@@ -62,12 +76,11 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib  # noqa: PLC0415 - only ever needed here.
-
             close = difflib.get_close_matches(args[0], COMMANDS, 2)
-            if close:
-                error.message += f" Did you mean {' or '.join(close)}?"
-            raise
+            if not close:
+                raise
+            hint = f"{error.format_message()} Did you mean {' or '.join(close)}?"
+            raise click.UsageError(hint, ctx) from error
 
 
 def _set_home(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
@@ -104,7 +117,7 @@ def _give_home(command: click.Command) -> None:
 )
 @click.version_option(__version__, prog_name="locmesh", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, **_: Any) -> None:
+def cli(ctx: click.Context, /, **_: Any) -> None:
     """Share single-molecule localization data: keep it, sign it, find it, mirror it.
 
     \b

@@ -141,7 +141,7 @@ async def test_names_of_renditions_avoid_those_that_are_there(
     path = write_table(root / "cell" / "a.csv")
     smlmfmt.write(root / "cell" / "a.smlm", smlmfmt.read(path))
     done = await ingest.run(select([root]), READING)
-    assert [file.name for file in done.samples[0].files] == ["a.csv", "a.csv.smlm", "a.smlm"]
+    assert [file.name for file in done.samples[0].files] == ["a.csv", "a.rendition.smlm", "a.smlm"]
 
 
 async def test_a_dead_worker_fails_one_file_and_is_replaced(workers: Workers) -> None:

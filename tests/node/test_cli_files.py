@@ -1,0 +1,112 @@
+"""formats, info, convert, render and the help pages: no home is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from PIL import Image
+
+import smlmfmt
+from node.cli.root import COMMANDS, cli
+from tests.node.commands import Shell
+from tests.node.test_ingest import write_table
+
+
+@pytest.fixture
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(tmp_path / "no home", capsys)
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        yield (name,)
+        if isinstance(command, click.Group):
+            yield from ((name, inner) for inner in command.commands)
+
+
+@pytest.mark.parametrize("names", list(commands()), ids=" ".join)
+def test_every_command_explains_itself_with_an_example(
+    shell: Shell, names: tuple[str, ...]
+) -> None:
+    text = shell.text(*names, "--help")
+    assert "Example:\n" in text
+    assert f"locmesh {' '.join(names)}" in text.split("Example:")[1]
+    assert "--home DIR" in text or len(names) == 1
+
+
+def test_a_mistyped_command_is_guessed(shell: Shell) -> None:
+    assert "Did you mean" in shell.failure("serch", status=2)
+
+
+def test_formats_are_listed(shell: Shell) -> None:
+    names = [entry["name"] for entry in shell.document("formats")["formats"]]
+    assert names == [item.name for item in smlmfmt.formats()]
+    assert "thunderstorm" in shell.text("formats")
+
+
+def test_info_says_what_is_in_a_file(shell: Shell, tmp_path: Path) -> None:
+    path = write_table(tmp_path / "cell1.csv")
+    document = shell.document("info", path)
+    (table,) = document["tables"]
+    truth = smlmfmt.read(path).tables[0].summary()
+    assert (table["rows"], document["format"]) == (300, "thunderstorm")
+    assert table["columns"] == [column.as_dict() for column in truth.columns]
+    text = shell.text("info", path)
+    assert "Localizations" in text
+    assert "uncertainty_xy" in text
+
+
+def test_convert_and_back_keeps_the_table(shell: Shell, tmp_path: Path) -> None:
+    path = write_table(tmp_path / "cell1.csv")
+    document = shell.document("convert", path, tmp_path / "cell1.smlm")
+    assert (document["rows"], document["from"]) == (300, "thunderstorm")
+    shell.text("convert", tmp_path / "cell1.smlm", tmp_path / "again.txt", "--to", "thunderstorm")
+    again = smlmfmt.read(tmp_path / "again.txt").tables[0]
+    first = smlmfmt.read(path).tables[0]
+    assert again["x"] == pytest.approx(first["x"], abs=0.01)
+
+
+def test_render_writes_a_picture(shell: Shell, tmp_path: Path) -> None:
+    path = write_table(tmp_path / "cell1.csv")
+    for mode in ("histogram", "gaussian"):
+        target = tmp_path / f"{mode}.png"
+        shell.text("render", path, target, "--mode", mode, "--size", 200)
+        with Image.open(target) as picture:
+            assert picture.size == (200, 200)
+
+
+def test_failures_are_one_line_that_says_what_to_do(shell: Shell, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("nothing to see here\n")
+    assert "--column" in shell.failure("info", notes)
+    path = write_table(tmp_path / "cell1.csv")
+    assert "did you mean thunderstorm" in shell.failure("info", path, "--from", "thunderstrom")
+    assert "file to read" in shell.failure("convert", path, path)
+    assert "no table 2" in shell.failure("render", path, tmp_path / "x.png", "--table", 2)
+    shell.failure("info", tmp_path / "missing.csv", status=2)
+    shell.failure("convert", path, tmp_path / "no folder" / "x.smlm")
+
+
+def test_a_table_with_strange_headers_is_read_as_told(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("POS_A,POS_B\n1,2\n3,4\n")
+    document = shell.document("info", path, "--column", "x=POS_A", "--column", "y=POS_B")
+    assert [column["name"] for column in document["tables"][0]["columns"]] == ["x", "y"]
+
+
+def test_the_module_runs_as_a_program(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "node", "info", str(tmp_path / "missing.csv")],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "missing.csv" in done.stderr
