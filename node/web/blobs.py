@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from node.app import Node
-from node.errors import DamagedError, InputError, NotFoundError
+from node.errors import DamagedError, InputError, NotFoundError, PeerError
 from node.web.byte_ranges import Representation, send_bytes
 from node.web.dataset_page import file_href
 from node.web.keys import NODE, VISIBILITY
@@ -112,8 +112,14 @@ async def _best_bytes(
             _logger.warning("going on with another holder: %s", error)
         else:
             return
-    async for data in node.peering.fetcher.stream(blob, position, end, origin=origin):
-        yield data
+    try:
+        async for data in node.peering.fetcher.stream(blob, position, end, origin=origin):
+            yield data
+    except NotFoundError as error:
+        raise PeerError(
+            "no node that this one talks to holds this file at the moment; its page says who may "
+            "have it, and trying again later may help"
+        ) from error
 
 
 async def _visible_blob(request: web.Request) -> str:

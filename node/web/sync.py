@@ -82,7 +82,7 @@ async def get_node(request: web.Request) -> web.Response:
         protocols=(limits.PROTOCOL_VERSION,),
         software=f"locmesh {__version__}",
         now=node.clock(),
-        identities=tuple(await node.peering.serving.identities(own)),
+        identities=tuple(await node.catalog.identities(own)),
         node=await node.peering.serving.node_record(own),
         hello=hello,
         limits={
@@ -102,7 +102,7 @@ async def get_heads(request: web.Request) -> web.Response:
         return _binary(encode_envelopes((await node.catalog.heads("public"))[: limits.HEADS_MAX]))
     await _require_member(request)
     # Members records are their publisher's to give, and of nobody else.
-    head = await node.peering.serving.head(node.keyring.publisher, "members")
+    head = await node.catalog.head(node.keyring.publisher, "members")
     return _binary(encode_envelopes([head] if head else []))
 
 

@@ -17,7 +17,8 @@ _PATH_LENGTH_MAX = 2_000
 
 def viewer_of(request: web.Request) -> Viewer:
     """Return who asks, as the session cookie says."""
-    return request[VIEWER] if VIEWER in request else Viewer.ANONYMOUS
+    viewer: Viewer = request.get(VIEWER, Viewer.ANONYMOUS)
+    return viewer
 
 
 def visit_of(request: web.Request) -> Visit:

@@ -71,8 +71,8 @@ def view(*, forked: bool = False, blocked: bool = False, state: str = "reachable
             Completeness(count=212, head=EXPIRED, missing=0, complete=True, stale=True),
             "attention",
             (
-                "Stale: this publisher's last signed summary ended 3 days ago. What you see may not "
-                "be its newest."
+                "Stale: this publisher's last signed summary ended 3 days ago. "
+                "What you see may not be its newest."
             ),
         ),
         (
