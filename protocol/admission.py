@@ -206,36 +206,45 @@ def _admit_identity(
     candidate: Candidate, identity: Identity, publisher: PublisherState | None, *, policy: Policy
 ) -> Verdict:
     if publisher is None:
-        before = None
-        lineage = Lineage.of([(candidate.id, identity)])
-    else:
-        lineage = publisher.lineage
-        if candidate.id in lineage.records:
-            return _known(candidate, lineage.current, lineage.identity.revision)
-        assert identity.previous is not None  # A first identity is known or names another.
-        before = lineage.records.get(identity.previous)
-        if before is None:
-            detail = f"identity revision {identity.revision} follows {short(identity.previous)}"
-            detail += ", which is not known yet"
-            return candidate.hold(Reason.MISSING_PREDECESSOR, detail, awaits=identity.previous)
-        try:
-            lineage.check_next(identity)
-        except SuccessionError as error:
-            detail = f"identity {short(candidate.id)}: {error}"
-            return candidate.reject(Reason.BAD_SUCCESSION, detail)
-        over = _problem_of_quota(candidate, publisher, policy) or _problem_of_room(
-            candidate, identity, before, lineage=lineage
-        )
-        if over is not None:
-            return over
-        lineage = lineage.extended(candidate.id, identity)
-    if candidate.envelope.signatures.keys() != required_signers(identity, before):
-        detail = "an identity is signed by signed_by and every key it adds, the first by all keys"
+        first = Lineage.of([(candidate.id, identity)])
+        return _problem_of_signers(candidate, identity, None) or _accept_identity(candidate, first)
+    lineage = publisher.lineage
+    if candidate.id in lineage.records:
+        return _known(candidate, lineage.current, lineage.identity.revision)
+    assert identity.previous is not None  # A first identity is known or names another publisher.
+    before = lineage.records.get(identity.previous)
+    if before is None:
+        detail = f"identity revision {identity.revision} follows {short(identity.previous)}"
+        detail += ", which is not known yet"
+        return candidate.hold(Reason.MISSING_PREDECESSOR, detail, awaits=identity.previous)
+    try:
+        lineage.check_next(identity)
+    except SuccessionError as error:
+        detail = f"identity {short(candidate.id)}: {error}"
         return candidate.reject(Reason.BAD_SUCCESSION, detail)
-    siblings = [item for item in lineage.records.values() if item.revision == identity.revision]
+    return (
+        _problem_of_signers(candidate, identity, before)
+        or _problem_of_quota(candidate, publisher, policy)
+        or _problem_of_room(candidate, identity, before, lineage=lineage)
+        or _accept_identity(candidate, lineage.extended(candidate.id, identity))
+    )
+
+
+def _problem_of_signers(
+    candidate: Candidate, identity: Identity, before: Identity | None
+) -> Verdict | None:
+    if candidate.envelope.signatures.keys() == required_signers(identity, before):
+        return None
+    detail = "an identity is signed by signed_by and every key it adds, the first by all its keys"
+    return candidate.reject(Reason.BAD_SUCCESSION, detail)
+
+
+def _accept_identity(candidate: Candidate, lineage: Lineage) -> Verdict:
+    revision = lineage.records[candidate.id].revision
+    siblings = [item for item in lineage.records.values() if item.revision == revision]
     verdict = candidate.accept(
         "public",
-        f"identity revision {identity.revision}",
+        f"identity revision {revision}",
         current=lineage.current == candidate.id,
         fork=len(siblings) > 1,
     )

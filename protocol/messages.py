@@ -41,7 +41,8 @@ class NodeDocument:
     """`GET /sync/v1/node`: who answers here.
 
     Attributes:
-        identities: Every identity envelope of the publisher, the first revision first.
+        identities: Identity envelopes of the publisher, predecessors first: those of the winning
+            branch at least.
         node: Its node record, None if it has none yet.
         hello: The signed answer to the caller's nonce, None if it sent none.
         limits: Limits that callers should keep, by name of protocol.md 10.
@@ -76,7 +77,7 @@ class NodeDocument:
         """Read the body."""
         fields = map_of(unpack(data, size_max=limits.NODE_DOCUMENT_SIZE_MAX), "node document")
         protocols = _list(fields, "protocols", count_max=32)
-        identities = _list(fields, "identities", count_max=2 * limits.IDENTITY_REVISION_MAX)
+        identities = _list(fields, "identities", count_max=2 * limits.IDENTITY_RECORDS_MAX)
         granted = map_of(fields.get("limits", {}), "limits")
         return cls(
             publisher=_digest(fields, "publisher"),

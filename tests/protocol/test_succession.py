@@ -34,9 +34,9 @@ def test_the_first_record_names_the_publisher_and_all_its_keys_sign() -> None:
     assert lineage.online == {LAB.online.public: None}
     assert lineage.recovery == {LAB.recovery.public}
     one = seal(LAB.first.to_bytes(), [LAB.online])
-    assert "the first by all keys" in refusal(one, Catalog())
+    assert "the first by all its keys" in refusal(one, Catalog())
     more = seal(LAB.first.to_bytes(), [LAB.online, LAB.recovery, THIEF])
-    assert "the first by all keys" in refusal(more, Catalog())
+    assert "the first by all its keys" in refusal(more, Catalog())
 
 
 def test_an_online_key_hands_over_to_a_new_one() -> None:
