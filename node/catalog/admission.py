@@ -7,7 +7,7 @@ accepted record is weighed again right after it.
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlite_utils
 
@@ -15,7 +15,7 @@ from node.catalog.changes import note_change
 from node.catalog.publishers import Lineages, add_publisher, put_node_info
 from node.catalog.records import add_record, put_head, read_chain, read_known_head
 from node.catalog.recount import recount
-from node.catalog.view import mark_forked, refresh_chain, show_dataset
+from node.catalog.view import CurrentView
 from node.catalog.views import Outcome
 from node.catalog.waiting import hold, note_rejections, take_held, trim_held
 from protocol.admission import admit, admit_head, examine
@@ -52,6 +52,9 @@ def examine_offers(
     return offers
 
 
+_COUNT_IN = "update publishers set records = records + 1, bytes = bytes + ? where seq = ?"
+
+
 @dataclass(slots=True)
 class _Touched:
     """The rows that a batch added to one publisher and scope, and whether its head changed."""
@@ -83,6 +86,8 @@ class Batch:
         self._lineages = lineages
         self._policy = policy
         self._source, self._now = origin
+        self._view = CurrentView(db)
+        self._states: dict[str, tuple[int, PublisherState]] = {}
         self._touched: dict[tuple[int, str], _Touched] = {}
         self._rejected: list[Verdict] = []
         self._held_of: set[str] = set()
@@ -127,7 +132,7 @@ class Batch:
 
     def _weigh(self, candidate: Candidate, *, source: str) -> tuple[Verdict, list[str]]:
         """Return the verdict and, if it let something in, the ids that others may wait for."""
-        known = self._lineages.state(self._db, candidate.publisher)
+        known = self._state(candidate.publisher)
         seq, state = (None, None) if known is None else known
         if isinstance(candidate.record, Head):
             return self._weigh_head(candidate, candidate.record, known, source=source), []
@@ -174,35 +179,45 @@ class Batch:
         row = add_record(
             self._db, candidate, publisher=publisher, scope=verdict.scope, origin=origin
         )
-        self._db.conn.execute(
-            "update publishers set records = records + 1, bytes = bytes + ? where seq = ?",
-            [len(candidate.envelope.payload), publisher],
-        )
+        size = len(candidate.envelope.payload)
+        self._db.conn.execute(_COUNT_IN, [size, publisher])
         touched = self._touch(publisher, verdict.scope)
         if touched.last < 0:
             touched.first = row
         touched.first, touched.last = min(touched.first, row), max(touched.last, row)
         if verdict.lineage is not None:
+            self._states.pop(candidate.publisher, None)
             self._show(candidate, verdict, publisher=publisher, row=row)
-            changed = recount(self._db, publisher, verdict.lineage)
+            changed = recount(self._db, publisher, verdict.lineage, view=self._view)
             for scope in changed.scopes:
                 self._touch(publisher, scope).heads = True
             return changed.revived
+        seq, state = self._states[candidate.publisher]
+        self._states[candidate.publisher] = (
+            seq,
+            replace(state, records=state.records + 1, size=state.size + size),
+        )
         self._show(candidate, verdict, publisher=publisher, row=row)
         return []
 
     def _show(self, candidate: Candidate, verdict: Verdict, *, publisher: int, row: int) -> None:
         record = candidate.record
         if verdict.current and isinstance(record, Dataset):
-            show_dataset(self._db, candidate.chain.id, record, record=row)
+            self._view.show(candidate.chain.id, record, record=row)
         elif verdict.current and isinstance(record, Withdrawal):
-            refresh_chain(self._db, candidate.chain.id)
+            self._view.refresh(candidate.chain.id)
         elif verdict.current and isinstance(record, NodeInfo):
             put_node_info(self._db, publisher, record)
         if verdict.fork:
             assert verdict.scope is not None
             self._flag(publisher, verdict.scope)
-            mark_forked(self._db, candidate.chain.id)
+            self._view.mark_forked(candidate.chain.id)
+
+    def _state(self, publisher: str) -> tuple[int, PublisherState] | None:
+        known = self._states.get(publisher) or self._lineages.state(self._db, publisher)
+        if known is not None:
+            self._states[publisher] = known
+        return known
 
     def _flag(self, publisher: int, scope: str) -> None:
         self._db.conn.execute("update publishers set forked = 1 where seq = ?", [publisher])

@@ -90,7 +90,7 @@ def read_chain(db: sqlite_utils.Database, candidate: Candidate) -> ChainState | 
     ).fetchone()
     if newest is None:
         return None
-    revision = getattr(candidate.record, "revision", 0)
+    revision: int = getattr(candidate.record, "revision", 0)
     near = db.conn.execute(
         "select id, revision, type from records "
         "where chain = ? and revision between ? and ? and counts",

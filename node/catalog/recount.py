@@ -11,7 +11,7 @@ import sqlite_utils
 
 from node.catalog.publishers import put_node_info, read_node_record
 from node.catalog.records import read_known_head
-from node.catalog.view import refresh_chain
+from node.catalog.view import CurrentView
 from protocol.succession import Lineage
 
 __all__ = ["Recounted", "recount"]
@@ -25,7 +25,9 @@ class Recounted:
     revived: list[str] = field(default_factory=list)
 
 
-def recount(db: sqlite_utils.Database, publisher: int, lineage: Lineage) -> Recounted:
+def recount(
+    db: sqlite_utils.Database, publisher: int, lineage: Lineage, *, view: CurrentView
+) -> Recounted:
     """Weigh all records of a publisher by its lineage, and show what follows."""
     changed = Recounted()
     if all(retired is None for retired in lineage.online.values()):
@@ -47,18 +49,25 @@ def recount(db: sqlite_utils.Database, publisher: int, lineage: Lineage) -> Reco
             changed.scopes.add(scope)
             if counts:
                 changed.revived.append(record_id)
-    _show(db, publisher, lineage, chains=chains)
+    _show(db, publisher, lineage, chains=chains, view=view)
     changed.scopes |= _drop_heads(db, publisher, lineage)
     return changed
 
 
-def _show(db: sqlite_utils.Database, publisher: int, lineage: Lineage, *, chains: set[str]) -> None:
+def _show(
+    db: sqlite_utils.Database,
+    publisher: int,
+    lineage: Lineage,
+    *,
+    chains: set[str],
+    view: CurrentView,
+) -> None:
     for chain in sorted(chains):
         if chain.startswith("node:"):
             newest = read_node_record(db, lineage.publisher)
             put_node_info(db, publisher, None if newest is None else newest[1])
         else:
-            refresh_chain(db, chain)
+            view.refresh(chain)
     if chains:
         db.conn.execute(
             """update publishers set epoch = epoch + 1, (records, bytes) = (

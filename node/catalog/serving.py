@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import sqlite_utils
 
-from node.catalog.records import chain_name, read_envelopes, read_head
+from node.catalog.records import chain_name, read_envelopes
 from node.catalog.waiting import note_rejections
 from node.storage.database import Database
 from protocol.envelope import Envelope
+from protocol.errors import RemoteProtocolError, SizeLimitError
 from protocol.identity import DigestHex
 from protocol.records import Identity
 from protocol.succession import Lineage
@@ -39,14 +40,6 @@ class Serving:
         known = await self.scopes(ids)
         return [record for record in ids if record not in known]
 
-    async def head(self, publisher: str, scope: str) -> Envelope | None:
-        """Return the newest head of a publisher and scope."""
-        return await self._db.read(lambda db: _head(db, publisher, scope))
-
-    async def identities(self, publisher: str) -> list[Envelope]:
-        """Return every identity record of a publisher, the first revision first."""
-        return await self._db.read(lambda db: _chain(db, "identity", publisher))
-
     async def node_record(self, publisher: str) -> Envelope | None:
         """Return the newest node record of a publisher."""
         chain = await self._db.read(lambda db: _chain(db, "node", publisher))
@@ -54,7 +47,7 @@ class Serving:
 
     async def online_keys(self, publisher: str) -> frozenset[bytes]:
         """Return the raw keys that speak for a publisher now; none if it is unknown."""
-        envelopes = await self.identities(publisher)
+        envelopes = await self._db.read(lambda db: _chain(db, "identity", publisher))
         if not envelopes:
             return frozenset()
         records = [(item.id, Identity.from_bytes(item.payload)) for item in envelopes]
@@ -67,10 +60,11 @@ class Serving:
                  where visibility = 'public'"""
         return await self._db.read(lambda db: {row[0].hex() for row in db.execute(sql)})
 
-    async def note_malformed(self, source: str, detail: str) -> None:
+    async def note_refusal(self, source: str, error: RemoteProtocolError, *, what: str) -> None:
         """Write down that a peer's message could not be read, for the page of that peer."""
+        reason = Reason.TOO_LARGE if isinstance(error, SizeLimitError) else Reason.MALFORMED
         verdict = Verdict(
-            action=Action.REJECT, reason=Reason.MALFORMED, detail=detail, id=DigestHex("")
+            action=Action.REJECT, reason=reason, detail=f"{what}: {error}", id=DigestHex("")
         )
         origin = (source, self._clock())
         await self._db.write(lambda db: note_rejections(db, [verdict], origin=origin))
@@ -88,11 +82,6 @@ def _scopes(db: sqlite_utils.Database, ids: Sequence[str]) -> dict[str, tuple[st
         )
         found |= {row[0]: (row[1], row[2]) for row in rows}
     return found
-
-
-def _head(db: sqlite_utils.Database, publisher: str, scope: str) -> Envelope | None:
-    row = db.execute("select seq from publishers where id = ?", [publisher]).fetchone()
-    return None if row is None else read_head(db, row[0], scope)
 
 
 def _chain(db: sqlite_utils.Database, kind: str, publisher: str) -> list[Envelope]:

@@ -4,7 +4,6 @@ Everything here follows from the records that count, so it can be made again at 
 """
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 import sqlite_utils
@@ -13,7 +12,7 @@ from node.catalog.measures import measure
 from node.catalog.views import HitSummary
 from protocol.records import Dataset, Tag
 
-__all__ = ["CURRENT", "REVOKED", "WITHDRAWN", "mark_forked", "refresh_chain", "show_dataset"]
+__all__ = ["CURRENT", "REVOKED", "WITHDRAWN", "CurrentView"]
 
 CURRENT, WITHDRAWN, REVOKED = 0, 1, 2
 CARD_TEXT_LENGTH_MAX = 1_000
@@ -22,81 +21,113 @@ CARD_TAGS_MAX = 50
 # The first pages of a documentation say what it is about.
 INDEXED_LENGTH_MAX = 50_000
 INDEXED_FILES_MAX = 1_000
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-def show_dataset(
-    db: sqlite_utils.Database, dataset_id: str, dataset: Dataset, *, record: int
-) -> None:
-    """Make a record the one that a dataset shows."""
-    summary = measure(dataset)
-    text = _add_text(db, dataset)
-    row = [
-        dataset_id,
-        record,
-        record,
-        dataset.revision,
-        dataset.visibility,
-        dataset.issued,
-        text,
-        dataset.name,
-        dataset.license,
-        summary.dimension,
-        summary.localizations,
-        summary.precision_nm,
-        summary.fov_um,
-        summary.size,
-        _card(dataset, summary),
-    ]
-    cursor = db.conn.execute(
-        f"""insert into datasets (id, publisher, record, current, revision, visibility, status,
-                forked, issued, text, name, license, dimension, localizations, precision_nm,
-                fov_um, size, card)
-            select ?, publisher, ?, ?, ?, ?, {CURRENT}, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-            from records where seq = ?
-            on conflict (id) do update set record = excluded.record, current = excluded.current,
-                revision = excluded.revision, status = excluded.status,
-                issued = excluded.issued, text = excluded.text, name = excluded.name,
-                license = excluded.license, dimension = excluded.dimension,
-                localizations = excluded.localizations, precision_nm = excluded.precision_nm,
-                fov_um = excluded.fov_um, size = excluded.size, card = excluded.card
-            returning seq""",
-        [*row, record],
-    )
-    seq = int(cursor.fetchall()[0][0])
-    _put_terms(db, seq, dataset.tags, first=dataset.revision == 1)
-    _put_blobs(db, seq, dataset, first=dataset.revision == 1)
+class CurrentView:
+    """Writes the current view. Lives as long as one transaction.
+
+    Args:
+        db: In that transaction.
+    """
+
+    def __init__(self, db: sqlite_utils.Database) -> None:
+        self._db = db
+        self._terms: dict[tuple[str, str], int] = {}
+
+    def show(self, dataset_id: str, dataset: Dataset, *, record: int) -> None:
+        """Make a record the one that a dataset shows."""
+        summary = measure(dataset)
+        row = [
+            dataset_id,
+            record,
+            record,
+            dataset.revision,
+            dataset.visibility,
+            dataset.issued,
+            _add_text(self._db, dataset),
+            dataset.name,
+            dataset.license,
+            summary.dimension,
+            summary.localizations,
+            summary.precision_nm,
+            summary.fov_um,
+            summary.size,
+            _card(dataset, summary),
+        ]
+        cursor = self._db.conn.execute(_SHOW, [*row, record])
+        seq = int(cursor.fetchall()[0][0])
+        first = dataset.revision == 1
+        self._put_terms(seq, dataset.tags, first=first)
+        _put_blobs(self._db, seq, dataset, first=first)
+
+    def refresh(self, dataset_id: str) -> None:
+        """Show what now is the newest of a dataset's records that count."""
+        counting = self._db.conn.execute(
+            """select seq, type, revision, issued from records where chain = ? and counts
+               order by revision desc, id""",
+            [dataset_id],
+        ).fetchall()
+        shown = next((row for row in counting if row[1] == "dataset"), None)
+        if shown is None:
+            self._db.conn.execute(
+                "update datasets set status = ? where id = ?", [REVOKED, dataset_id]
+            )
+            return
+        known = self._db.conn.execute(
+            "select record, status from datasets where id = ?", [dataset_id]
+        ).fetchone()
+        if known is None or known[0] != shown[0] or known[1] == REVOKED:
+            payload = self._db.conn.execute(
+                "select payload from payloads where record = ?", [shown[0]]
+            ).fetchone()[0]
+            self.show(dataset_id, Dataset.from_bytes(payload), record=shown[0])
+        newest = counting[0]
+        status = WITHDRAWN if newest[1] == "withdrawal" else CURRENT
+        self._db.conn.execute(
+            "update datasets set current = ?, revision = ?, issued = ?, status = ? where id = ?",
+            [newest[0], newest[2], newest[3], status, dataset_id],
+        )
+
+    def mark_forked(self, dataset_id: str) -> None:
+        """Flag a dataset of which two records of one revision exist."""
+        self._db.conn.execute("update datasets set forked = 1 where id = ?", [dataset_id])
+
+    def _put_terms(self, dataset: int, tags: tuple[Tag, ...], *, first: bool) -> None:
+        if not first:
+            self._db.conn.execute("delete from dataset_terms where dataset = ?", [dataset])
+        terms = [(dataset, self._term(tag)) for tag in tags]
+        self._db.conn.executemany("insert or ignore into dataset_terms values (?, ?)", terms)
+
+    def _term(self, tag: Tag) -> int:
+        key = (tag.category, tag.term.casefold())
+        number = self._terms.get(key)
+        if number is None:
+            self._db.conn.execute(
+                "insert or ignore into terms (category, term, label) values (?, ?, ?)",
+                [*key, tag.label or tag.term],
+            )
+            number = int(
+                self._db.conn.execute(
+                    "select seq from terms where category = ? and term = ?", key
+                ).fetchone()[0]
+            )
+            self._terms[key] = number
+        return number
 
 
-def refresh_chain(db: sqlite_utils.Database, dataset_id: str) -> None:
-    """Show what now is the newest of a dataset's records that count."""
-    counting = db.conn.execute(
-        """select seq, type, revision, issued from records where chain = ? and counts
-           order by revision desc, id""",
-        [dataset_id],
-    ).fetchall()
-    shown = next((row for row in counting if row[1] == "dataset"), None)
-    if shown is None:
-        db.conn.execute("update datasets set status = ? where id = ?", [REVOKED, dataset_id])
-        return
-    known = db.conn.execute(
-        "select record, status from datasets where id = ?", [dataset_id]
-    ).fetchone()
-    if known is None or known[0] != shown[0] or known[1] == REVOKED:
-        payload = db.conn.execute(
-            "select payload from payloads where record = ?", [shown[0]]
-        ).fetchone()[0]
-        show_dataset(db, dataset_id, Dataset.from_bytes(payload), record=shown[0])
-    newest = counting[0]
-    status = WITHDRAWN if newest[1] == "withdrawal" else CURRENT
-    db.conn.execute(
-        "update datasets set current = ?, revision = ?, issued = ?, status = ? where id = ?",
-        [newest[0], newest[2], newest[3], status, dataset_id],
-    )
-
-
-def mark_forked(db: sqlite_utils.Database, dataset_id: str) -> None:
-    """Flag a dataset of which two records of one revision exist."""
-    db.conn.execute("update datasets set forked = 1 where id = ?", [dataset_id])
+_SHOW = f"""
+    insert into datasets (id, publisher, record, current, revision, visibility, status, forked,
+        issued, text, name, license, dimension, localizations, precision_nm, fov_um, size, card)
+    select ?, publisher, ?, ?, ?, ?, {CURRENT}, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+    from records where seq = ?
+    on conflict (id) do update set record = excluded.record, current = excluded.current,
+        revision = excluded.revision, status = excluded.status, issued = excluded.issued,
+        text = excluded.text, name = excluded.name, license = excluded.license,
+        dimension = excluded.dimension, localizations = excluded.localizations,
+        precision_nm = excluded.precision_nm, fov_um = excluded.fov_um, size = excluded.size,
+        card = excluded.card
+    returning seq"""
 
 
 def _add_text(db: sqlite_utils.Database, dataset: Dataset) -> int:
@@ -128,35 +159,13 @@ def _card(dataset: Dataset, summary: HitSummary) -> str:
     card: dict[str, Any] = {
         "description": description,
         "authors": [author.name for author in dataset.authors[:CARD_AUTHORS_MAX]],
-        "tags": [[tag.category, tag.term, tag.label, tag.curie] for tag in _card_tags(dataset)],
+        "tags": [
+            [tag.category, tag.term, tag.label, tag.curie] for tag in dataset.tags[:CARD_TAGS_MAX]
+        ],
         "thumbnail": None if first is None else first.sha256,
-        "summary": asdict(summary),
+        "summary": {name: getattr(summary, name) for name in HitSummary.__slots__},
     }
-    return json.dumps(card, ensure_ascii=False, separators=(",", ":"))
-
-
-def _card_tags(dataset: Dataset) -> tuple[Tag, ...]:
-    return dataset.tags[:CARD_TAGS_MAX]
-
-
-def _put_terms(
-    db: sqlite_utils.Database, dataset: int, tags: tuple[Tag, ...], *, first: bool
-) -> None:
-    if not first:
-        db.conn.execute("delete from dataset_terms where dataset = ?", [dataset])
-    terms = []
-    for tag in tags:
-        key = [tag.category, tag.term.casefold()]
-        sql = "select seq from terms where category = ? and term = ?"
-        row = db.conn.execute(sql, key).fetchone()
-        if row is None:
-            db.conn.execute(
-                "insert into terms (category, term, label) values (?, ?, ?)",
-                [*key, tag.label or tag.term],
-            )
-            row = db.conn.execute(sql, key).fetchone()
-        terms.append((dataset, row[0]))
-    db.conn.executemany("insert or ignore into dataset_terms values (?, ?)", terms)
+    return _ENCODER.encode(card)
 
 
 def _put_blobs(db: sqlite_utils.Database, dataset: int, metadata: Dataset, *, first: bool) -> None:

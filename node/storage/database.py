@@ -24,6 +24,8 @@ BUSY_TIMEOUT_S = 30
 CHANGE_POLL_S = 0.1
 CACHE_KIB = 32_768
 WAL_SIZE_MAX = 64 << 20
+# Pages that every batch touches are copied back once in a while, not with each batch.
+CHECKPOINT_PAGES = 8_000
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -136,6 +138,7 @@ def _open_writer(path: Path) -> sqlite_utils.Database:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         connection.execute(f"PRAGMA journal_size_limit={WAL_SIZE_MAX}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         db = sqlite_utils.Database(connection, execute_plugins=False)
         with _transaction(db, "BEGIN IMMEDIATE"):
             upgrade(db, path=path)
