@@ -29,7 +29,7 @@ from protocol.admission import examine
 from protocol.dataset import Dataset
 from protocol.errors import RemoteProtocolError
 from protocol.identity import SigningKey, parse_digest
-from protocol.messages import decode_envelopes, encode_ids
+from protocol.messages import EnvelopeStream, encode_ids
 from protocol.verdict import Candidate
 
 __all__ = ["RemoteDataset", "RemoteNode", "parse_dataset_url"]
@@ -129,8 +129,10 @@ class RemoteNode:
             body=encode_ids([publisher, record]),
             size_max=limits.MESSAGE_SIZE_MAX,
         )
-        found = {}
-        for envelope in decode_envelopes(body, count_max=2):
+        stream, found = EnvelopeStream(), {}
+        envelopes = stream.feed(body)
+        stream.close()
+        for envelope in envelopes:
             candidate = examine(envelope)
             if isinstance(candidate, Candidate):
                 found[hashlib.sha256(envelope.payload).hexdigest()] = candidate
