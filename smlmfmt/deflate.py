@@ -71,40 +71,35 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
         DeflateError: The stream is damaged, cut short, or followed by other bytes.
     """
     stream = isal_zlib.decompressobj(-15)
-    is_ended = False
     for chunk in chunks:
-        if is_ended:
+        if _is_ended(stream):
             raise DeflateError("bytes after the end of the compressed stream")
-        data, is_full = chunk, True
-        while (data or is_full) and not is_ended:
-            try:
-                piece = stream.decompress(data, PIECE_SIZE_MAX)
-            except ERROR as error:
-                raise DeflateError(f"not a DEFLATE stream ({error})") from error
-            if piece:
-                yield piece
-            data, is_full = stream.unconsumed_tail, len(piece) == PIECE_SIZE_MAX
-            is_ended = stream.eof
-    if not is_ended:
+        yield from _inflated(stream, chunk)
+    if not _is_ended(stream):
         raise DeflateError("the compressed stream is cut short")
     if stream.unused_data:
         raise DeflateError("bytes after the end of the compressed stream")
 
 
-def inflate_segment(data: bytes, *, size: int, is_last: bool) -> bytes:
-    """Return the content of one segment.
+def inflate_segment(data: bytes, *, size: int, is_last: bool) -> Iterator[bytes]:
+    """Yield the content of one segment in pieces.
 
     Raises:
         DeflateError: It does not hold exactly `size` bytes, or is not what `is_last` says.
     """
     stream = isal_zlib.decompressobj(-15)
-    try:
-        content = stream.decompress(data, size + 1)
-    except ERROR as error:
-        raise DeflateError(f"not a DEFLATE segment ({error})") from error
-    if len(content) != size or stream.eof != is_last or stream.unused_data:
+    view = memoryview(data)
+    count = 0
+    for start in range(0, len(data), CHUNK_SIZE):
+        for piece in _inflated(stream, view[start : start + CHUNK_SIZE]):
+            count += len(piece)
+            if count > size:
+                raise DeflateError(f"a segment holds more than the {size} B its index says")
+            yield piece
+        if _is_ended(stream) and start + CHUNK_SIZE < len(data):
+            raise DeflateError("bytes after the end of the compressed stream")
+    if count != size or _is_ended(stream) != is_last or stream.unused_data:
         raise DeflateError(f"a segment does not hold the {size} B its index says")
-    return bytes(content)
 
 
 def deflate_segment(content: bytes | memoryview, *, is_last: bool) -> Segment:
@@ -133,3 +128,19 @@ def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _inflated(stream: isal_zlib.Decompress, chunk: bytes | memoryview) -> Iterator[bytes]:
+    data, is_full = chunk, True
+    while (len(data) or is_full) and not _is_ended(stream):
+        try:
+            piece = stream.decompress(data, PIECE_SIZE_MAX)
+        except ERROR as error:
+            raise DeflateError(f"not a DEFLATE stream ({error})") from error
+        if piece:
+            yield piece
+        data, is_full = stream.unconsumed_tail, len(piece) == PIECE_SIZE_MAX
+
+
+def _is_ended(stream: isal_zlib.Decompress) -> bool:
+    return stream.eof

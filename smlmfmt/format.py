@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, Protocol
 
 from smlmfmt.table import Bundle
 
-__all__ = ["ColumnMapping", "Format", "FormatInfo", "OnError", "ReadOptions", "Source"]
+__all__ = ["ColumnMapping", "Format", "FormatInfo", "OnError", "ReadOptions", "Source", "Write"]
 
 Source = str | Path | BinaryIO
 ColumnMapping = Mapping[str, str | int]
@@ -44,6 +44,13 @@ class ReadOptions:
     on_error: OnError = "raise"
 
 
+class Write(Protocol):
+    """Writes a bundle to a seekable file; `exact` asks to keep column types."""
+
+    def __call__(self, file: BinaryIO, bundle: Bundle, *, exact: bool) -> None:
+        """Write the bundle."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """One format: its facts and its functions.
@@ -52,11 +59,10 @@ class Format:
         sniff: Says from the file's first bytes (and, if those cannot tell, the seekable file)
             whether the file is of this format.
         read: Reads a seekable file, at its start.
-        write: Writes a bundle to a seekable file; `exact` keeps column types.
     """
 
     info: FormatInfo
     media_type: str
     sniff: Callable[[bytes, BinaryIO], bool]
     read: Callable[[BinaryIO, ReadOptions], Bundle] | None = None
-    write: Callable[[BinaryIO, Bundle, bool], None] | None = None
+    write: Write | None = None

@@ -119,7 +119,7 @@ def write(
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("x+b") as file:
-            chosen.write(file, bundle, exact)
+            chosen.write(file, bundle, exact=exact)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -87,15 +89,19 @@ class StoredTable:
             return self._read_text()
         if self._spec.is_transposed:
             return self._as_table(self._read_transposed())
-        if self._segments() is not None:
+        columns = self._columns()
+        segments = self._segments() if columns.is_whole else None
+        if segments is not None:
             try:
-                return self._as_table(self._read_segmented())
+                self._fill_segments(columns, segments)
+                return self._as_table(columns.arrays)
             except deflate.DeflateError as error:
                 self._warn(f"segment index not used: {error}")
-        columns = self._columns()
+        rows = columns.span()
         for piece in self._archive.stream(self._entry):
-            columns.take(piece)
-        return self._as_table(columns.finished())
+            rows.take(piece)
+        rows.finish()
+        return self._as_table(columns.arrays)
 
     def blocks(self, rows: int) -> Iterator[LocTable]:
         """Yield the table in blocks of at most `rows` rows."""
@@ -123,10 +129,12 @@ class StoredTable:
         if whole is not None:
             return sliced(whole, start, end)
         segments = self._segments()
-        first, pieces = 0, self._archive.stream(self._entry)
+        first = 0
+        pieces: Iterable[bytes] = self._archive.stream(self._entry)
         if segments is not None and start < end:
             first = start // segments.rows
-            pieces = self._inflated(segments, first, (end - 1) // segments.rows + 1)
+            compressed = self._pieces(segments, first, (end - 1) // segments.rows + 1)
+            pieces = chain.from_iterable(piece.inflated() for piece in compressed)
             first *= segments.rows
         size = self._layout.row_size
         try:
@@ -159,40 +167,43 @@ class StoredTable:
             return None
         return segments
 
-    def _inflated(self, segments: Segments, start: int, end: int) -> Iterator[bytes]:
-        """Yield the content of the segments [start, end), inflated in threads."""
-        last = len(segments.sizes) - 1
-        row_size = self._layout.row_size
-
-        def pieces() -> Iterator[tuple[bytes, int, bool]]:
-            at = self._archive.data_start(self._entry) + sum(segments.sizes[:start])
-            for index in range(start, end):
-                size = segments.sizes[index]
-                rows = min(segments.rows, self._rows - index * segments.rows)
-                yield self._archive.at(at, size), rows * row_size, index == last
-                at += size
-
-        def inflated(piece: tuple[bytes, int, bool]) -> bytes:
-            data, size, is_last = piece
-            return deflate.inflate_segment(data, size=size, is_last=is_last)
-
-        yield from deflate.in_threads(inflated, pieces())
+    def _pieces(self, segments: Segments, start: int, end: int) -> Iterator[_Piece]:
+        """Yield the segments [start, end), still compressed."""
+        at = self._archive.data_start(self._entry) + sum(segments.sizes[:start])
+        for index in range(start, end):
+            size = segments.sizes[index]
+            first = index * segments.rows
+            yield _Piece(
+                data=self._archive.at(at, size),
+                start=first,
+                end=min(first + segments.rows, self._rows),
+                row_size=self._layout.row_size,
+                is_last=index == len(segments.sizes) - 1,
+            )
+            at += size
 
     def _columns(self) -> Columns:
         size = self._entry.compressed_size
         return Columns(self._layout, rows=self._rows, compressed_size=size, what=self._what)
 
-    def _read_segmented(self) -> list[npt.NDArray[Any]]:
-        segments = self._segments()
-        assert segments is not None
-        columns = self._columns()
-        crc = 0
-        for content in self._inflated(segments, 0, len(segments.sizes)):
-            crc = deflate.crc32(content, crc)
-            columns.take(content)
-        if crc != self._entry.crc:
+    def _fill_segments(self, columns: Columns, segments: Segments) -> None:
+        """Inflate all segments into their rows, in threads, and check the checksum of all."""
+
+        def fill(piece: _Piece) -> tuple[int, int]:
+            rows = columns.span(piece.start, piece.end)
+            crc = 0
+            for content in piece.inflated():
+                crc = deflate.crc32(content, crc)
+                rows.take(content)
+            rows.finish()
+            return crc, (piece.end - piece.start) * piece.row_size
+
+        whole = 0
+        pieces = self._pieces(segments, 0, len(segments.sizes))
+        for crc, size in deflate.in_threads(fill, pieces):
+            whole = deflate.crc32_combined(whole, crc, size)
+        if whole != self._entry.crc:
             raise deflate.DeflateError("the checksum differs")
-        return columns.finished()
 
     def _read_transposed(self) -> list[npt.NDArray[Any]]:
         spec = self._spec
@@ -274,6 +285,21 @@ class StoredTable:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Piece:
+    """One compressed segment and the rows [start, end) it holds."""
+
+    data: bytes
+    start: int
+    end: int
+    row_size: int
+    is_last: bool
+
+    def inflated(self) -> Iterator[bytes]:
+        size = (self.end - self.start) * self.row_size
+        return deflate.inflate_segment(self.data, size=size, is_last=self.is_last)
+
+
 def sliced(table: LocTable, start: int, end: int) -> LocTable:
     """Return rows [start, end) of a table with all it says about itself."""
     return LocTable(
@@ -288,7 +314,7 @@ def sliced(table: LocTable, start: int, end: int) -> LocTable:
     )
 
 
-def _cut(pieces: Iterator[bytes], start: int, end: int) -> bytes:
+def _cut(pieces: Iterable[bytes], start: int, end: int) -> bytes:
     """Return bytes [start, end) of a stream, reading no further than needed."""
     found = []
     at = 0

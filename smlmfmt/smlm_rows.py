@@ -69,7 +69,7 @@ class Layout:
 
 
 class Columns:
-    """Growing columns that take whole or broken rows and grant memory as bytes arrive.
+    """Columns to be filled with rows, granted memory as the bytes of the rows arrive.
 
     Args:
         layout: How the rows are laid out.
@@ -83,10 +83,43 @@ class Columns:
         self._rows = rows
         self._what = what
         granted = max(GRANT_ROWS_MIN, GRANT_RATIO * compressed_size // layout.row_size)
-        self._arrays = [
+        self.arrays = [
             np.empty(min(rows, granted), dtype.newbyteorder("=")) for dtype in layout.dtypes
         ]
-        self._count = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether room for all rows is granted, so that spans may be filled in threads."""
+        return len(self.arrays[0]) == self._rows
+
+    def span(self, start: int = 0, end: int | None = None) -> Span:
+        """Return rows [start, end) to be filled; all rows if no end is given."""
+        end = self._rows if end is None else end
+        return Span(self, self._layout, (start, end), what=self._what)
+
+    def grow(self, rows: int, *, filled: int) -> None:
+        """Grant room for so many rows, of which the first `filled` are kept."""
+        capacity = len(self.arrays[0])
+        if rows <= capacity:
+            return
+        capacity = min(self._rows, max(rows, 2 * capacity))
+        for index, array in enumerate(self.arrays):
+            grown = np.empty(capacity, array.dtype)
+            grown[:filled] = array[:filled]
+            self.arrays[index] = grown
+
+
+class Span:
+    """Rows [start, end) of columns, filled from the front with whole or broken rows."""
+
+    def __init__(
+        self, columns: Columns, layout: Layout, rows: tuple[int, int], *, what: str
+    ) -> None:
+        self._columns = columns
+        self._layout = layout
+        self._start, self._end = rows
+        self._at = self._start
+        self._what = what
         self._rest = b""
 
     def take(self, data: bytes) -> None:
@@ -96,44 +129,33 @@ class Columns:
         whole = len(data) // self._layout.row_size * self._layout.row_size
         self._rest = data[whole:]
         if whole:
-            self.put(memoryview(data)[:whole], start=self._count)
+            self._put(memoryview(data)[:whole])
 
-    def put(self, rows: bytes | memoryview, *, start: int) -> None:
-        """Copy whole rows to their place, which may not lie behind the promised end."""
-        end = start + len(rows) // self._layout.row_size
-        if end > self._rows:
-            raise RowError(f"{self._what}: more rows than the {self._rows} the manifest promises")
-        self._grow(end)
-        step = max(1, BLOCK_SIZE // self._layout.row_size)
-        views = self._layout.views(rows)
-        for block in range(0, end - start, step):
-            block_end = min(block + step, end - start)
-            for array, view in zip(self._arrays, views, strict=True):
-                array[start + block : start + block_end] = view[block:block_end]
-        self._count = max(self._count, end)
-
-    def finished(self) -> list[npt.NDArray[Any]]:
-        """Return the columns once all promised rows are there.
+    def finish(self) -> None:
+        """Check that all promised rows came.
 
         Raises:
-            RowError: Fewer rows came than were promised, or the last one is broken.
+            RowError: Fewer came, or the last one is broken.
         """
-        if self._count != self._rows or self._rest:
+        if self._at != self._end or self._rest:
             raise RowError(
-                f"{self._what}: the manifest promises {self._rows} rows, the bytes hold"
-                f" {self._count} and {len(self._rest)} B"
+                f"{self._what}: {self._end - self._start} rows promised, the bytes hold"
+                f" {self._at - self._start} and {len(self._rest)} B"
             )
-        return self._arrays
 
-    def _grow(self, rows: int) -> None:
-        capacity = len(self._arrays[0])
-        if rows <= capacity:
-            return
-        capacity = min(self._rows, max(rows, 2 * capacity))
-        for index, array in enumerate(self._arrays):
-            grown = np.empty(capacity, array.dtype)
-            grown[: self._count] = array[: self._count]
-            self._arrays[index] = grown
+    def _put(self, rows: memoryview) -> None:
+        row_size = self._layout.row_size
+        end = self._at + len(rows) // row_size
+        if end > self._end:
+            raise RowError(f"{self._what}: more rows than the manifest promises")
+        self._columns.grow(end, filled=self._at)
+        step = max(1, BLOCK_SIZE // row_size) * row_size
+        for start in range(0, len(rows), step):
+            views = self._layout.views(rows[start : start + step])
+            block_end = self._at + len(views[0])
+            for array, view in zip(self._columns.arrays, views, strict=True):
+                array[self._at : block_end] = view
+            self._at = block_end
 
 
 def transposed_columns(data: bytes, dtypes: Sequence[np.dtype[Any]]) -> Iterator[npt.NDArray[Any]]:

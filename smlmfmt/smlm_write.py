@@ -36,7 +36,7 @@ _SIZE_ROOM = len(str(2 * SEGMENT_SIZE)) + len(", ")
 _INDEX_ROOM = len(', "": {"rows": , "sizes": []}') + len(INDEX_KEY) + 20
 
 
-def write_smlm(file: BinaryIO, bundle: Bundle, exact: bool) -> None:  # noqa: FBT001
+def write_smlm(file: BinaryIO, bundle: Bundle, *, exact: bool) -> None:
     """Write tables, images and what the bundle's manifest says about them.
 
     Args:

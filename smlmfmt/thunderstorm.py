@@ -68,8 +68,8 @@ def read_thunderstorm(file: BinaryIO, options: ReadOptions, *, delimiter: str = 
 def write_thunderstorm(
     file: BinaryIO,
     bundle: Bundle,
-    exact: bool,  # noqa: ARG001, FBT001 - decimal text is always exact.
     *,
+    exact: bool,  # noqa: ARG001 - decimal text is always exact.
     delimiter: str = ",",
 ) -> None:
     """Write one table so that reading it gives the same numbers.

@@ -28,19 +28,29 @@ def test_segments_behind_one_another_are_one_plain_stream(parts: list[bytes], ch
     assert crc == zlib.crc32(b"".join(parts))
 
 
+def content(data: bytes, *, size: int, is_last: bool) -> bytes:
+    return b"".join(deflate.inflate_segment(data, size=size, is_last=is_last))
+
+
 @given(st.lists(st.binary(max_size=2000), min_size=1, max_size=4))
 def test_segments_inflate_by_themselves(parts: list[bytes]) -> None:
     last = len(parts) - 1
     for index, part in enumerate(parts):
-        segment = deflate.deflate_segment(part, is_last=index == last)
-        assert deflate.inflate_segment(segment.data, size=len(part), is_last=index == last) == part
+        data = deflate.deflate_segment(part, is_last=index == last).data
+        assert content(data, size=len(part), is_last=index == last) == part
         for size in (len(part) - 1, len(part) + 1):
             with pytest.raises(deflate.DeflateError):
-                deflate.inflate_segment(
-                    segment.data, size=max(size, 0) or 1 << 20, is_last=index == last
-                )
+                content(data, size=size, is_last=index == last)
         with pytest.raises(deflate.DeflateError):
-            deflate.inflate_segment(segment.data, size=len(part), is_last=index != last)
+            content(data, size=len(part), is_last=index != last)
+
+
+def test_large_segments_and_what_follows_them() -> None:
+    raw = bytes(range(256)) * 40_000 + bytes(5 << 20)
+    data = deflate.deflate_segment(raw, is_last=True).data
+    assert content(data, size=len(raw), is_last=True) == raw
+    with pytest.raises(deflate.DeflateError):
+        content(data + bytes(deflate.CHUNK_SIZE), size=len(raw), is_last=True)
 
 
 @given(st.binary(max_size=300), st.integers(1, 50))

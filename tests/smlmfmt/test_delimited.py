@@ -94,7 +94,7 @@ def test_text_that_is_no_table() -> None:
 
 
 def test_bad_row_is_named_with_its_line() -> None:
-    with pytest.raises(RowError, match="line 4: .*'1,2,3'"):
+    with pytest.raises(RowError, match=r"line 4: .*'1,2,3'"):
         read("# a\nx,y\n1,2\n1,2,3\n")
 
 

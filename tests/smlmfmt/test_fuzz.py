@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from typing import Any
@@ -25,22 +26,21 @@ FORMATS = [info.name for info in smlmfmt.formats()]
 def attempt(data: bytes, format_name: str | None = None, **options: Any) -> Bundle | None:
     try:
         return smlmfmt.read(io.BytesIO(data), format=format_name, **options)
-    except FormatError as error:
-        assert str(error)
+    except FormatError:
         return None
 
 
 def own_archive() -> bytes:
     file = io.BytesIO()
     table = LocTable({"frame": ROWS[:, 0], "x": ROWS[:, 1], "y": ROWS[:, 2]}, frame_origin=1)
-    write_smlm(file, Bundle(tables=(table, table)), False)
+    write_smlm(file, Bundle(tables=(table, table)), exact=False)
     return file.getvalue()
 
 
 def text_table() -> bytes:
     file = io.BytesIO()
     table = LocTable({"frame": ROWS[:, 0], "x": ROWS[:, 1], "y": ROWS[:, 2]}, frame_origin=1)
-    write_thunderstorm(file, Bundle(tables=(table,)), False)
+    write_thunderstorm(file, Bundle(tables=(table,)), exact=False)
     return file.getvalue()
 
 
@@ -110,18 +110,16 @@ def test_any_manifest(layout_: dict[str, Any], entry_: dict[str, Any], top: dict
 
 @given(JSON)
 def test_any_json_as_manifest(value: object) -> None:
-    try:
+    with contextlib.suppress(FormatError):
         parse_manifest(json.dumps(value).encode(), name="a.smlm")
-    except FormatError:
-        pass
 
 
-@given(st.binary(max_size=200), st.integers(0, 100), st.booleans())
-def test_any_bytes_as_compressed_table(body: bytes, rows: int, is_indexed: bool) -> None:
+@given(st.binary(max_size=200), st.integers(0, 100), st.sampled_from([40, None]))
+def test_any_bytes_as_compressed_table(body: bytes, rows: int, step: int | None) -> None:
     file = io.BytesIO()
     writer = ZipWriter(file)
-    index = {"rows": 40, "sizes": [len(body) // 2, len(body) - len(body) // 2]}
-    about = manifest(files=[entry(rows=rows, segments=index if is_indexed else None)])
+    index = {"rows": step, "sizes": [len(body) // 2, len(body) - len(body) // 2]}
+    about = manifest(files=[entry(rows=rows, segments=index if step else None)])
     writer.add("manifest.json", json.dumps(about).encode())
     member = writer.begin("a.bin", size_max=12 * rows)
     file.write(body)

@@ -288,10 +288,20 @@ def text_manifest(**changes: Any) -> dict[str, Any]:
     [
         (b"frame,x,y\n1,10.5,2\n# note\n2,11.5,3\n", {}),
         (b'"frame","x [nm]","y [nm]"\r\n1,10.5,2\r\n2,11.5,3', {}),
-        (b"t;a;b\n1;10.5;2\n2;11.5;3\n", {"delimiter": ";", "header_transform": {"t": "frame", "a": "x", "b": "y"}}),
-        (b"1\t10.5\t2\n2\t11.5\t3\n", {"delimiter": "\t", "header_row": -1, "header_transform": {"0": "frame", "1": "x", "2": "y"}}),
+        (
+            b"t;a;b\n1;10.5;2\n2;11.5;3\n",
+            {"delimiter": ";", "header_transform": {"t": "frame", "a": "x", "b": "y"}},
+        ),
+        (
+            b"1\t10.5\t2\n2\t11.5\t3\n",
+            {
+                "delimiter": "\t",
+                "header_row": -1,
+                "header_transform": {"0": "frame", "1": "x", "2": "y"},
+            },
+        ),
     ],
-)  # fmt: skip
+)
 def test_tables_kept_as_text(text: bytes, changes: dict[str, Any], tmp_path: Path) -> None:
     data = pack(text_manifest(**changes), {"a.csv": text})
     found = table(data)
@@ -385,17 +395,15 @@ def test_rows_that_the_bytes_do_not_hold(rows: int) -> None:
         read(pack(manifest(files=[entry(rows=rows)])))
 
 
-@pytest.mark.parametrize(
-    "rows", [-1, 1.5, float("nan"), float("inf"), "many", "1e400", True, [3], 10**300, "9" * 40]
-)
+@pytest.mark.parametrize("rows", [-1, 1.5, "many", "1e400", True, [3], 10**300, "9" * 40, "nan"])
 def test_row_counts_that_are_none(rows: object) -> None:
-    about = json.dumps(manifest(files=[entry(rows=rows)])).encode()
-    if rows != rows or rows == float("inf"):
-        # NaN is no JSON; it reads as if nothing were said.
-        assert len(table(pack(about))) == 3
-        return
     with pytest.raises(HeaderError, match="rows"):
-        read(pack(about))
+        read(pack(manifest(files=[entry(rows=rows)])))
+
+
+@pytest.mark.parametrize("rows", [float("nan"), float("inf")])
+def test_numbers_that_are_no_json_are_as_if_nothing_were_said(rows: float) -> None:
+    assert len(table(pack(manifest(files=[entry(rows=rows)])))) == 3
 
 
 @pytest.mark.parametrize(

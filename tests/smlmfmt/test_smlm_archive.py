@@ -97,9 +97,10 @@ def test_folders_are_fine() -> None:
 
 def test_member_twice() -> None:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+    with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("a", b"1")
-        archive.writestr("a", b"2")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("a", b"2")
     with pytest.raises(ArchiveError, match="twice"):
         opened(file.getvalue())
 
@@ -212,9 +213,9 @@ def zip64_directory(data: bytes, *, count: int | None = None, start: int | None 
     """The same archive with a ZIP64 end record that counts."""
     end = data.rindex(b"PK\5\6")
     _, _, _, total, _, size, first, _ = struct.unpack_from("<4s4H2IH", data, end)
-    record = struct.pack(
-        "<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, total, count or total, size, first if start is None else start
-    )  # fmt: skip
+    where = first if start is None else start
+    fields = (44, 45, 45, 0, 0, total, count or total, size, where)
+    record = struct.pack("<4sQ2H2I4Q", b"PK\6\6", *fields)
     locator = struct.pack("<4sIQI", b"PK\6\7", 0, end, 1)
     plain = struct.pack(
         "<4s4H2IH", b"PK\5\6", 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0

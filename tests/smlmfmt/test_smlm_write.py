@@ -7,6 +7,7 @@ import io
 import json
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import smlmfmt
-from smlmfmt import Bundle, Image, LocTable, smlm, smlm_write, smlm_zip
+from smlmfmt import Bundle, Image, LocTable, deflate, smlm, smlm_write, smlm_zip
 from smlmfmt.errors import HeaderError, RowError, UnitError
 from smlmfmt.smlm_write import ExactnessWarning
 from tests.smlmfmt.test_smlm import PNG
@@ -115,11 +116,9 @@ def test_range_inflates_only_its_segments(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "a.smlm"
     smlmfmt.write(path, sample())
     asked: list[int] = []
-    from smlmfmt import deflate
-
     inflate = deflate.inflate_segment
 
-    def counted(data: bytes, *, size: int, is_last: bool) -> bytes:
+    def counted(data: bytes, *, size: int, is_last: bool) -> Iterator[bytes]:
         asked.append(size)
         return inflate(data, size=size, is_last=is_last)
 

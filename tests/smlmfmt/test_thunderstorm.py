@@ -101,7 +101,7 @@ def test_line_numbers_far_into_the_file(tmp_path: Path) -> None:
     path = tmp_path / "cell.csv"
     row = "1,2001,10.5,20.25,95,1000.123456789\n"
     path.write_text(HEADER + "\n" + row * 50_000 + "broken\n" + row)
-    with pytest.raises(RowError, match="line 50002: .*'broken'"):
+    with pytest.raises(RowError, match=r"line 50002: .*'broken'"):
         smlmfmt.read(path)
     assert len(smlmfmt.read(path, on_error="skip").tables[0]) == 50_001
 
@@ -137,7 +137,10 @@ def test_written_as_thunderstorm_writes(tmp_path: Path) -> None:
     )  # fmt: skip
     smlmfmt.write(tmp_path / "a.csv", table)
     assert (tmp_path / "a.csv").read_text().splitlines() == [
-        '"id","frame","x [nm]","y [nm]","sigma1 [nm]","offset [photon]","bkgstd","intensity [photon]"',
+        (
+            '"id","frame","x [nm]","y [nm]","sigma1 [nm]","offset [photon]",'
+            '"bkgstd","intensity [photon]"'
+        ),
         "1,1,0.1,0.3333333333333333,1,Infinity,1e-07,1",
         "2,2,30.125,40,NaN,-0.0,1e+20,2",
     ]
