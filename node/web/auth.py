@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import sqlite_utils
@@ -104,7 +105,7 @@ def require_admin(request: web.Request) -> None:
         raise ForbiddenError("only those who signed in at this node can do or see this")
 
 
-async def get_login(request: web.Request) -> web.StreamResponse:
+async def get_login(request: web.Request) -> NoReturn:
     """GET /login?token=...: open a session and go to the search page."""
     response = web.HTTPSeeOther("/")
     session = await request.app[SIGN_INS].redeem(request.query["token"])
@@ -117,16 +118,16 @@ async def get_login(request: web.Request) -> web.StreamResponse:
         secure=_is_encrypted(request),
     )
     response.headers["Cache-Control"] = "no-store"
-    return response
+    raise response
 
 
-async def post_logout(request: web.Request) -> web.StreamResponse:
+async def post_logout(request: web.Request) -> NoReturn:
     """POST /logout: end the session, here and in the browser."""
     name = _cookie_name(request)
     await request.app[SIGN_INS].end(request.cookies.get(name, ""))
     response = web.HTTPSeeOther("/")
     response.del_cookie(name, httponly=True, samesite="Strict")
-    return response
+    raise response
 
 
 def _cookie_name(request: web.Request) -> str:

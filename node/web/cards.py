@@ -71,8 +71,8 @@ def category_title(name: str) -> str:
 
 
 def short_license(spdx_id: str) -> str:
-    """Return a licence as people say it: CC-BY-4.0 is `CC BY 4.0`."""
-    return spdx_id.replace("-", " ") if spdx_id.startswith("CC") else spdx_id
+    """Return a licence as people say it: CC-BY-4.0 is `CC BY 4.0`, never broken over lines."""
+    return spdx_id.replace("-", "\u00a0") if spdx_id.startswith("CC") else spdx_id
 
 
 def _labels(hit: Hit) -> tuple[str, ...]:
@@ -89,13 +89,13 @@ def _facts(hit: Hit) -> tuple[str, ...]:
     summary = hit.summary
     found = []
     if summary.localizations is not None:
-        found.append(f"{format_count(summary.localizations)} locs")
+        found.append(f"{format_count(summary.localizations)}\u00a0locs")
     if summary.dimension is not None:
         found.append(f"{summary.dimension}D")
     if summary.precision_nm is not None:
         found.append(format_length(summary.precision_nm))
     if summary.samples > 1:
-        found.append(format_plural(summary.samples, "sample"))
+        found.append(format_plural(summary.samples, "sample").replace(" ", "\u00a0"))
     found.append(short_license(hit.license))
     return tuple(found)
 

@@ -271,7 +271,7 @@ def _citation(view: DatasetView) -> str:
     where = f" https://doi.org/{data.doi}." if data.doi else ""
     return (
         f"{who} ({year}). {data.name} [Data set], revision {view.revision}. "
-        f"{publisher_name(view)}.{where} Locmesh dataset {view.dataset}."
+        f"{publisher_name(view).rstrip('.')}.{where} Locmesh dataset {view.dataset}."
     )
 
 

@@ -104,4 +104,6 @@ def _wants_page(request: web.Request) -> bool:
 
 def _sentence(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
-    return text[0].upper() + text[1:] if text[0].islower() and " " in text else text
+    first, _, rest = text.partition(" ")
+    # `limit: ...` names a parameter, which keeps its spelling.
+    return text[0].upper() + text[1:] if rest and first.isalpha() else text

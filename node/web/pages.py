@@ -164,7 +164,7 @@ async def get_drafts_page(request: web.Request) -> web.Response:
 async def get_login_page(request: web.Request) -> web.StreamResponse:
     """GET /login: how to sign in; with a token, sign in."""
     if "token" in request.query:
-        return await get_login(request)
+        await get_login(request)
     return page(request, "login.html", {}, place="login")
 
 

@@ -6,7 +6,7 @@ The exact value is always one hover or one `.json` away, so these round without 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 __all__ = [
@@ -76,13 +76,13 @@ def format_length(length_nm: float | None) -> str:
     return f"{_digits(length_nm)}{THIN}nm"
 
 
-def format_field(bounds: dict[str, Sequence[float]] | None) -> str:
+def format_field(bounds: Mapping[str, Sequence[float]]) -> str:
     """Return a field of view, `41 x 38 µm`, with its depth where there is one.
 
     Args:
         bounds: `[min, max]` in nm for `x`, `y` and perhaps `z`.
     """
-    spans = [high - low for low, high in (bounds or {}).values()]
+    spans = [high - low for low, high in bounds.values()]
     if len(spans) < 2 or not all(math.isfinite(span) for span in spans):
         return UNKNOWN
     scale, unit = (1e6, "mm") if min(spans[:2]) >= 1e6 else (1e3, "µm")

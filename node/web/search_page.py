@@ -23,7 +23,8 @@ _SORT_WORDS = {
     "oldest": "Oldest",
     "localizations": "Most localizations",
     "precision": "Best precision",
-    "size": "Largest",
+    "fov": "Widest field of view",
+    "size": "Largest files",
     "name": "Name",
 }
 _RANGES = {
@@ -185,7 +186,7 @@ def _sentence(results: Results, address: SearchAddress) -> str:
 
 
 def _sorts(sorts: Iterable[str], *, has_text: bool) -> list[tuple[str, str]]:
-    named = [name for name in sorts if name]
+    named = [name for name in sorts if name != "relevance"]
     words = [(name, _SORT_WORDS.get(name, name.replace("_", " ").capitalize())) for name in named]
     # Without words there is no best match: the newest come first anyway.
     if has_text:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from aiohttp import web
 
 from node.catalog.views import Viewer
@@ -39,7 +41,7 @@ def way_back(path: str) -> str:
     return path if is_own and is_line and not path.startswith("/login") else "/"
 
 
-async def set_theme(request: web.Request) -> web.StreamResponse:
+async def set_theme(request: web.Request) -> NoReturn:
     """POST /theme: remember the colours in a cookie, for browsers that run no scripts."""
     form = await request.post()
     response = web.HTTPSeeOther(way_back(str(form.get("next", "/"))))
@@ -48,4 +50,4 @@ async def set_theme(request: web.Request) -> web.StreamResponse:
         response.set_cookie(THEME_COOKIE, theme, max_age=_YEAR_S, samesite="Lax")
     else:
         response.del_cookie(THEME_COOKIE, samesite="Lax")
-    return response
+    raise response
