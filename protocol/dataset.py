@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from protocol import limits
 from protocol.identity import BlobId, DatasetId, DigestHex, PublisherId, RecordId
 from protocol.payload import Fields, encode_record, open_record
+from protocol.tables import ColumnSummary, Frames, TableSummary, read_table
 
 __all__ = [
     "Author",
@@ -27,7 +27,6 @@ __all__ = [
 
 VISIBILITIES = frozenset({"public", "members", "private"})
 FILE_ROLES = frozenset({"original", "rendition", "table", "image", "raw", "other"})
-AXES = ("x", "y", "z")
 
 EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,190}")
 URL = re.compile(rf"https?://[^\s\x00-\x1f\x7f\"<>\\]{{1,{limits.URL_LENGTH_MAX - 8}}}")
@@ -79,56 +78,6 @@ class BlobRef:
     size: int
     merkle_root: DigestHex
     media_type: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnSummary:
-    """One column as measured; None where no value was finite. `source` is the file's own name."""
-
-    name: str
-    unit: str
-    source: str
-    min: float | None
-    max: float | None
-    mean: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frames:
-    """The frames a table spans; `origin` is 0 or 1 where the file's counting is known."""
-
-    first: int
-    last: int
-    origin: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableSummary:
-    """What the node measured about one table.
-
-    Attributes:
-        bounds: (min, max) in nm by axis x, y, z; an axis without finite values is absent.
-        dimension: 2, or 3 where z varies.
-        density_per_um2: Localizations per square micrometre of the bounds.
-        uncertainty_nm: Median lateral uncertainty.
-        non_finite: Cells that are NaN or infinite.
-    """
-
-    name: str
-    channel: str = ""
-    rows: int
-    columns: tuple[ColumnSummary, ...]
-    bounds: Mapping[str, tuple[float, float]]
-    frames: Frames | None
-    dimension: int
-    density_per_um2: float | None
-    uncertainty_nm: float | None
-    non_finite: int
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, object]) -> TableSummary:
-        """Read the JSON form, which is what `Summary.as_dict()` gives plus `name`, `channel`."""
-        return _table(Fields(dict(value), "table"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,7 +258,7 @@ def _files(fields: Fields) -> tuple[File, ...]:
             merkle_root=item.digest("merkle_root"),
             format=item.matching("format", _FORMAT, "a format name", optional=True),
             tables=tuple(
-                _table(table) for table in item.objects("tables", count_max=limits.TABLES_MAX)
+                read_table(table) for table in item.objects("tables", count_max=limits.TABLES_MAX)
             ),
         )
         for item in fields.objects("files", count_min=1, count_max=limits.FILES_MAX)
@@ -338,52 +287,3 @@ def _thumbnail(fields: Fields) -> BlobRef | None:
         merkle_root=item.digest("merkle_root"),
         media_type=item.choice("media_type", _PICTURES),
     )
-
-
-def _table(fields: Fields) -> TableSummary:
-    frames = fields.child("frames")
-    return TableSummary(
-        name=fields.line("name", length_max=limits.NAME_LENGTH_MAX, optional=True),
-        channel=fields.line("channel", length_max=limits.NAME_LENGTH_MAX, optional=True),
-        rows=fields.integer("rows"),
-        columns=tuple(
-            ColumnSummary(
-                name=item.line("name", length_max=limits.NAME_LENGTH_MAX),
-                unit=item.line("unit", length_max=limits.TERM_LENGTH_MAX, optional=True),
-                source=item.line("source", length_max=limits.NAME_LENGTH_MAX, optional=True),
-                min=item.number_or_null("min"),
-                max=item.number_or_null("max"),
-                mean=item.number_or_null("mean"),
-            )
-            for item in fields.objects("columns", count_max=limits.COLUMNS_MAX)
-        ),
-        bounds=_bounds(fields),
-        frames=None if frames is None else _frames(frames),
-        dimension=fields.integer("dimension", minimum=2, maximum=3),
-        density_per_um2=fields.number_or_null("density_per_um2"),
-        uncertainty_nm=fields.number_or_null("uncertainty_nm"),
-        non_finite=fields.integer("non_finite"),
-    )
-
-
-def _frames(fields: Fields) -> Frames:
-    origin = fields.number_or_null("origin")
-    if origin not in {None, 0, 1}:
-        fields.fail("origin", "0, 1 or null")
-    bound = limits.INTEGER_MAX
-    return Frames(
-        first=fields.integer("first", minimum=-bound),
-        last=fields.integer("last", minimum=-bound),
-        origin=None if origin is None else int(origin),
-    )
-
-
-def _bounds(fields: Fields) -> dict[str, tuple[float, float]]:
-    bounds: dict[str, tuple[float, float]] = {}
-    for axis, pair in fields.mapping("bounds").items():
-        if axis not in AXES or type(pair) is not list or len(pair) != 2:
-            fields.fail("bounds", "[min, max] by axis x, y, z")
-        if not all(type(value) is float or type(value) is int for value in pair):
-            fields.fail("bounds", "[min, max] by axis x, y, z")
-        bounds[axis] = (float(pair[0]), float(pair[1]))
-    return bounds

@@ -227,6 +227,7 @@ _READERS: dict[str, Callable[[Fields], Record]] = {
     "withdrawal": Withdrawal.read,
     "head": Head.read,
 }
+_KINDS = frozenset(_READERS)
 _TYPES: dict[type[Record], str] = {
     Identity: "identity",
     NodeInfo: "node",
@@ -246,7 +247,7 @@ def parse_record(payload: bytes) -> Record:
         SizeLimitError: The payload is over 1 MiB.
     """
     fields = open_record(payload)
-    return _READERS[fields.choice("type", frozenset(_READERS))](fields)
+    return _READERS[fields.choice("type", _KINDS)](fields)
 
 
 def type_of(record: Record) -> str:

@@ -1,0 +1,144 @@
+"""What a `dataset` record says was measured about a localization table (protocol.md 4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from protocol import limits
+from protocol.payload import Fields
+
+__all__ = ["ColumnSummary", "Frames", "TableSummary", "read_table"]
+
+AXES = ("x", "y", "z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnSummary:
+    """One column as measured; None where no value was finite. `source` is the file's own name."""
+
+    name: str
+    unit: str
+    source: str
+    min: float | None
+    max: float | None
+    mean: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """The frames a table spans; `origin` is 0 or 1 where the file's counting is known."""
+
+    first: int
+    last: int
+    origin: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSummary:
+    """What the node measured about one table.
+
+    Attributes:
+        bounds: (min, max) in nm by axis x, y, z; an axis without finite values is absent.
+        dimension: 2, or 3 where z varies.
+        density_per_um2: Localizations per square micrometre of the bounds.
+        uncertainty_nm: Median lateral uncertainty.
+        non_finite: Cells that are NaN or infinite.
+    """
+
+    name: str
+    channel: str = ""
+    rows: int
+    columns: tuple[ColumnSummary, ...]
+    bounds: Mapping[str, tuple[float, float]]
+    frames: Frames | None
+    dimension: int
+    density_per_um2: float | None
+    uncertainty_nm: float | None
+    non_finite: int
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, object]) -> TableSummary:
+        """Read the JSON form, which is what `Summary.as_dict()` gives plus `name`, `channel`."""
+        return read_table(Fields(dict(value), "table"))
+
+
+def read_table(fields: Fields) -> TableSummary:
+    """Read the fields of one table."""
+    frames = fields.child("frames")
+    return TableSummary(
+        name=fields.line("name", length_max=limits.NAME_LENGTH_MAX, optional=True),
+        channel=fields.line("channel", length_max=limits.NAME_LENGTH_MAX, optional=True),
+        rows=fields.integer("rows"),
+        columns=_columns(fields),
+        bounds=_bounds(fields),
+        frames=None if frames is None else _frames(frames),
+        dimension=fields.integer("dimension", minimum=2, maximum=3),
+        density_per_um2=fields.number_or_null("density_per_um2"),
+        uncertainty_nm=fields.number_or_null("uncertainty_nm"),
+        non_finite=fields.integer("non_finite"),
+    )
+
+
+def _columns(fields: Fields) -> tuple[ColumnSummary, ...]:
+    items = fields.items("columns", count_max=limits.COLUMNS_MAX)
+    return tuple(
+        _plain_column(item) or _column(Fields(item, f"{fields.path}.columns[{index}]"))
+        for index, item in enumerate(items)
+    )
+
+
+def _plain_column(item: Any) -> ColumnSummary | None:
+    """Return the column if it is as nearly all are; None leaves the judgement to `_column`.
+
+    Columns are most of a record, and reading records is most of what admission takes.
+    """
+    try:
+        name, unit, source = item["name"], item["unit"], item["source"]
+        low, high, mean = item["min"], item["max"], item["mean"]
+        is_plain = (
+            type(low) is type(high) is type(mean) is float
+            and 0 < len(name) <= len(name) + len(unit) + len(source) <= limits.TERM_LENGTH_MAX
+            and not name.isspace()
+            and (name + unit + source).isprintable()
+        )
+    except (KeyError, TypeError, AttributeError):
+        return None
+    if not is_plain:
+        return None
+    return ColumnSummary(name=name, unit=unit, source=source, min=low, max=high, mean=mean)
+
+
+def _column(fields: Fields) -> ColumnSummary:
+    return ColumnSummary(
+        name=fields.line("name", length_max=limits.NAME_LENGTH_MAX),
+        unit=fields.line("unit", length_max=limits.TERM_LENGTH_MAX, optional=True),
+        source=fields.line("source", length_max=limits.NAME_LENGTH_MAX, optional=True),
+        min=fields.number_or_null("min"),
+        max=fields.number_or_null("max"),
+        mean=fields.number_or_null("mean"),
+    )
+
+
+def _frames(fields: Fields) -> Frames:
+    origin = fields.number_or_null("origin")
+    if origin not in {None, 0, 1}:
+        fields.fail("origin", "0, 1 or null")
+    bound = limits.INTEGER_MAX
+    return Frames(
+        first=fields.integer("first", minimum=-bound),
+        last=fields.integer("last", minimum=-bound),
+        origin=None if origin is None else int(origin),
+    )
+
+
+def _bounds(fields: Fields) -> dict[str, tuple[float, float]]:
+    bounds: dict[str, tuple[float, float]] = {}
+    for axis, pair in fields.mapping("bounds").items():
+        if axis not in AXES or type(pair) is not list or len(pair) != 2:
+            fields.fail("bounds", "[min, max] by axis x, y, z")
+        if not all(type(value) is float or type(value) is int for value in pair):
+            fields.fail("bounds", "[min, max] by axis x, y, z")
+        bounds[axis] = (float(pair[0]), float(pair[1]))
+    return bounds
