@@ -53,52 +53,19 @@ TAGS = {
     "fixation": "4%pfa 1%pfa pfa+gluta glyoxal methanol",
 }
 TERMS = {category: terms.split() for category, terms in TAGS.items()}
-FAMILY = [
-    "Andronov",
-    "Betzig",
-    "Chen",
-    "Dempsey",
-    "Eilers",
-    "Fischer",
-    "García",
-    "Heilemann",
-    "Ivanov",
-    "Jungmann",
-    "Köhler",
-    "Lelek",
-    "Manley",
-    "Nieuwenhuizen",
-    "Ouyang",
-    "Patterson",
-    "Quirin",
-    "Ries",
-    "Schmidt",
-    "Thévathasan",
-    "Ueno",
-    "Vicidomini",
-    "Wieser",
-    "Xu",
-    "Yıldız",
-    "Zhuang",
-]
-GIVEN = [
-    "Anna",
-    "Bob",
-    "Chiara",
-    "David",
-    "Élise",
-    "Filip",
-    "Grace",
-    "Hugo",
-    "Inês",
-    "Jan",
-    "Katrin",
-    "Léa",
-    "Mao",
-    "Nora",
-    "Omar",
-]
-PLACES = [
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+FAMILY = _words(
+    "Andronov Betzig Chen Dempsey Eilers Fischer García Heilemann Ivanov Jungmann Köhler Lelek "
+    "Manley Nieuwenhuizen Ouyang Patterson Quirin Ries Schmidt Thévathasan Ueno Vicidomini "
+    "Wieser Xu Yildiz Zhuang"
+)
+GIVEN = _words("Anna Bob Chiara David Élise Filip Grace Hugo Inês Jan Katrin Léa Mao Nora Omar")
+PLACES = (
     "Institut Pasteur",
     "EMBL Heidelberg",
     "Janelia",
@@ -109,96 +76,18 @@ PLACES = [
     "Harvard Medical School",
     "Kyoto University",
     "Monash University",
-]
-WORDS = [
-    "imaging",
-    "single",
-    "molecule",
-    "localization",
-    "cells",
-    "were",
-    "fixed",
-    "stained",
-    "labeled",
-    "antibody",
-    "secondary",
-    "primary",
-    "acquired",
-    "frames",
-    "exposure",
-    "laser",
-    "power",
-    "objective",
-    "oil",
-    "immersion",
-    "TIRF",
-    "HILO",
-    "drift",
-    "corrected",
-    "fiducial",
-    "beads",
-    "calibration",
-    "astigmatism",
-    "cylindrical",
-    "lens",
-    "blinking",
-    "buffer",
-    "oxygen",
-    "scavenger",
-    "photons",
-    "background",
-    "precision",
-    "resolution",
-    "reconstructed",
-    "filtered",
-    "linked",
-    "grouped",
-    "density",
-    "cluster",
-    "analysis",
-    "control",
-    "treated",
-    "wild",
-    "type",
-    "knock",
-    "in",
-    "clone",
-    "passage",
-    "incubated",
-    "washed",
-    "permeabilized",
-    "blocked",
-    "mounted",
-    "coverslip",
-    "temperature",
-    "replicate",
-    "experiment",
-    "field",
-    "view",
-    "nucleus",
-    "cytoplasm",
-    "membrane",
-    "filament",
-    "ring",
-    "eightfold",
-    "symmetry",
-    "radius",
-    "distance",
-    "axial",
-    "lateral",
-]
+)
+WORDS = _words(
+    "imaging single molecule localization cells were fixed stained labeled antibody secondary "
+    "primary acquired frames exposure laser power objective oil immersion TIRF HILO drift "
+    "corrected fiducial beads calibration astigmatism cylindrical lens blinking buffer oxygen "
+    "scavenger photons background precision resolution reconstructed filtered linked grouped "
+    "density cluster analysis control treated wild type knock in clone passage incubated washed "
+    "permeabilized blocked mounted coverslip temperature replicate experiment field view nucleus "
+    "cytoplasm membrane filament ring eightfold symmetry radius distance axial lateral"
+)
 LICENSES = ("CC-BY-4.0", "CC0-1.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0")
-COLUMNS = [
-    "frame",
-    "x",
-    "y",
-    "z",
-    "intensity",
-    "background",
-    "uncertainty_xy",
-    "uncertainty_z",
-    "sigma",
-]
+COLUMNS = ("frame", "x", "y")
 
 
 class Corpus:
@@ -279,7 +168,7 @@ class Corpus:
             "rows": rows,
             "columns": [
                 {"name": name, "unit": "nm", "source": name, "min": 0.0, "max": side, "mean": 1.5}
-                for name in COLUMNS[:3]
+                for name in COLUMNS
             ],
             "bounds": {"x": [0.0, side], "y": [0.0, side]},
             "frames": {"first": 1, "last": 20_000, "origin": 1},
@@ -336,7 +225,7 @@ def queries(count: int, seed: int = 2) -> list[Query]:
         lambda: Query(text=chance.choice(rare)),
         lambda: Query(text=f'"{chance.choice(structures)}" -palm'),
         lambda: Query(text=chance.choice(PLACES)),
-        lambda: Query(),
+        Query,
         lambda: Query(tags=(f"structure:{chance.choice(TERMS['structure'])}",)),
         lambda: Query(
             tags=(

@@ -168,13 +168,16 @@ asyncio.run(main())
 """
 
 
+def start(script: str, path: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", script, str(path)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path.cwd())
+
+
 async def test_a_killed_writer_loses_nothing_that_it_answered_for(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     answered = 0
     for stop_after in (1, 7, 20):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, cwd=Path.cwd()
-        )
+        writer = start(WRITER, path)
         assert writer.stdout is not None
         for _ in range(stop_after):
             writer.stdout.readline()
