@@ -72,7 +72,7 @@ class Discovery(ServiceListener):
                 if self._browser is not None:
                     await self._browser.async_cancel()
                 if self._info is not None:
-                    await zeroconf.async_unregister_service(self._info)
+                    await (await zeroconf.async_unregister_service(self._info))
                 await zeroconf.async_close()
         except (TimeoutError, OSError, ZeroconfError) as error:
             _logger.debug("mDNS did not end cleanly: %s", error)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 
 from node.catalog.catalog import Catalog
-from node.catalog.serving import Serving
+from node.catalog.peers import Peers
 from node.catalog.views import Change
 from node.errors import ConflictError
 from protocol.events import KEEP_ALIVE, PeerEvent, RecordsEvent
@@ -25,9 +25,8 @@ _logger = logging.getLogger(__name__)
 class Listener:
     """One open stream. `publisher` is who signed its request, None for a stranger."""
 
-    def __init__(self, publisher: str | None, *, is_member: bool) -> None:
+    def __init__(self, publisher: str | None) -> None:
         self.publisher = publisher
-        self.is_member = is_member
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(BACKLOG_MAX)
         self._is_open = True
 
@@ -60,18 +59,18 @@ class Hub:
     """Tells listeners of new records and of peers that come and go.
 
     Args:
-        catalog: Where changes come from.
-        serving: Where heads are.
+        catalog: Where changes and heads come from.
+        peers: Who is approved.
         own: Our publisher id, the only one whose members records are told, and to members only.
     """
 
-    def __init__(self, catalog: Catalog, serving: Serving, *, own: str) -> None:
+    def __init__(self, catalog: Catalog, peers: Peers, *, own: str) -> None:
         self._catalog = catalog
-        self._serving = serving
+        self._peers = peers
         self._own = own
         self._listeners: set[Listener] = set()
 
-    def open(self, publisher: str | None, *, is_member: bool) -> Listener:
+    def open(self, publisher: str | None) -> Listener:
         """Add a listener.
 
         Raises:
@@ -81,7 +80,7 @@ class Hub:
         of_one_max = LISTENERS_MAX // 2 if publisher is None else LISTENERS_OF_PUBLISHER_MAX
         if len(self._listeners) >= LISTENERS_MAX or same >= of_one_max:
             raise ConflictError("too many event streams are open here; try again later")
-        listener = Listener(publisher, is_member=is_member)
+        listener = Listener(publisher)
         self._listeners.add(listener)
         return listener
 
@@ -93,6 +92,11 @@ class Hub:
         """End all streams."""
         for listener in list(self._listeners):
             listener.send(None)
+
+    @property
+    def listener_count(self) -> int:
+        """How many streams are open."""
+        return len(self._listeners)
 
     def hears(self, publisher: str) -> bool:
         """Say whether this publisher's node listens to us."""
@@ -106,23 +110,30 @@ class Hub:
 
     def tell_peer(self, report: PeerReport) -> None:
         """Pass on that a peer has become reachable or has ceased to be."""
-        self._send(PeerEvent(report=report).encode(), is_for_members=False)
+        frame = PeerEvent(report=report).encode()
+        for listener in self._listeners:
+            listener.send(frame)
 
     async def _tell(self, change: Change) -> None:
         is_for_members = change.scope == "members"
         if is_for_members and change.publisher != self._own:
             return
         publisher = parse_digest(change.publisher)
-        head = await self._serving.head(publisher, change.scope)
+        head = await self._catalog.head(publisher, change.scope)
         event = RecordsEvent(
             publisher=publisher,
             scope=change.scope,
             records=tuple(parse_digest(record) for record in change.record_ids),
             head=head,
         )
-        self._send(event.encode(), is_for_members=is_for_members)
-
-    def _send(self, frame: bytes, *, is_for_members: bool) -> None:
+        members = await self._members() if is_for_members else frozenset[str | None]()
+        frame = event.encode()
         for listener in self._listeners:
-            if listener.is_member or not is_for_members:
+            if listener.publisher in members or not is_for_members:
                 listener.send(frame)
+
+    async def _members(self) -> frozenset[str | None]:
+        """Who may hear of members records; looked up each time, since approval can end."""
+        return frozenset(
+            peer.publisher for peer in await self._peers.list("approved") if peer.publisher
+        )

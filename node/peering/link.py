@@ -61,6 +61,7 @@ class PeerLink:
         self._events: asyncio.Queue[Event] = asyncio.Queue(BACKLOG_MAX)
         self._listening = asyncio.Event()
         self._has_missed_events = False
+        self._has_met = False
 
     def hurry(self) -> None:
         """Try again at once: the peer has just been heard of."""
@@ -84,6 +85,7 @@ class PeerLink:
         report = report or SyncReport(peer=address.title, publisher=address.publisher)
         async with self._turn:
             await Visit(self._context, address, memory=self._memory, report=report).run()
+        self._has_met = address.publisher is not None
         await self._context.peers.note_success(str(address.url))
         await self._note_reachable(report.publisher, address, is_reachable=True)
         self._on_contact()
@@ -96,20 +98,17 @@ class PeerLink:
             address = self.addresses[failures % len(self.addresses)]
             started = time.monotonic()
             try:
-                await self._follow(await self._identified(address))
+                if not self._has_met:
+                    # The first round tells the peer who we are; only then can it know its listener.
+                    report = await self._round(address)
+                    address = replace(address, publisher=report.publisher)
+                await self._follow(address)
             except PeerError as error:
                 await self._note_failure(error, address)
             if time.monotonic() - started > SETTLED_AFTER_S:
                 failures = 0
             await self._pause(failures)
             failures += 1
-
-    async def _identified(self, address: PeerAddress) -> PeerAddress:
-        """Return the address with the publisher who answers there."""
-        if address.publisher is not None:
-            return address
-        report = await self._round(address)
-        return replace(address, publisher=report.publisher)
 
     async def _pause(self, failures: int) -> None:
         """Wait longer after each failure, never in step with others."""
@@ -200,9 +199,9 @@ class PeerLink:
                 continue
             ids = [item for item in change.record_ids if item not in self._memory.recent]
             await exchange.offer(bytes.fromhex(item) for item in ids)
-            head = await self._context.serving.head(change.publisher, change.scope)
+            head = await self._context.catalog.head(change.publisher, change.scope)
             if head is not None and head.id not in self._memory.recent:
-                await exchange.offer_envelopes([head])
+                await exchange.offer_head(head)
 
     async def _repeat_rounds(self, address: PeerAddress) -> None:
         """Compare everything now and then, whatever the events said."""
@@ -214,6 +213,7 @@ class PeerLink:
         return Exchange(self._context, client, memory=self._memory, report=report)
 
     async def _note_failure(self, error: NodeError, address: PeerAddress) -> None:
+        """Note in words what went wrong, and whether the peer is gone or only misbehaves."""
         _logger.info("peer %s: %s", address.title, error)
         await self._context.peers.note_error(str(address.url), str(error))
         if isinstance(error, UnreachableError):

@@ -144,7 +144,7 @@ class MirrorRunner:
         while True:
             results = await self._catalog.search(query)
             for hit in results.hits:
-                yield await self._catalog.dataset(hit.dataset)
+                yield await self._catalog.dataset(hit.dataset, viewer=Viewer.MEMBER)
             if results.cursor is None:
                 return
             query = _query(row, cursor=results.cursor)

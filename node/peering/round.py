@@ -32,6 +32,7 @@ __all__ = ["Exchange", "SyncReport", "reconcile"]
 
 FRAME_SIZE_MAX = 500_000
 ROUND_TRIPS_MAX = 1_000
+IDLE_TRIPS_MAX = 24  # Messages that find nothing; narrowing a million items down takes five.
 ADMIT_COUNT_MAX = 500
 OFFER_SIZE_MAX = 8 << 20
 RECORDS_TIMEOUT_S = 300.0
@@ -82,7 +83,6 @@ class Exchange:
     ) -> None:
         assert client.address.publisher is not None
         self._catalog = context.catalog
-        self._serving = context.serving
         self._client = client
         self._source: str = client.address.publisher
         self._report = report
@@ -130,15 +130,31 @@ class Exchange:
                 return
             wanted = waiting
 
-    async def offer(self, ids: Iterable[bytes]) -> None:
-        """Offer records to the peer, unless it has said that it takes none of ours."""
+    async def offer(self, ids: Iterable[bytes], *, first: str | None = None) -> None:
+        """Offer records to the peer, unless it has said that it takes none of ours.
+
+        Args:
+            ids: What the peer lacks.
+            first: The publisher. If the peer does not know it, its identity records go before all
+                others; by those of its own a stranger proves who it is.
+        """
         names = sorted(item.hex() for item in ids)
+        if first in names:
+            identities = await self._catalog.identities(first)
+            await self.offer_envelopes(identities)
+            names = sorted(set(names) - {envelope.id for envelope in identities})
         for start in range(0, len(names), OFFER_MAX):
             envelopes = await self._catalog.envelopes(names[start : start + OFFER_MAX])
             await self.offer_envelopes(envelopes)
 
+    async def offer_head(self, envelope: Envelope) -> None:
+        """Offer a head, which is no record that anybody counts."""
+        pushed = self._report.pushed
+        await self.offer_envelopes([envelope])
+        self._report.pushed = pushed
+
     async def offer_envelopes(self, envelopes: Sequence[Envelope]) -> None:
-        """Offer envelopes, heads included."""
+        """Offer envelopes of any kind."""
         for batch in _batches(envelopes):
             if not self.may_offer:
                 return
@@ -167,7 +183,7 @@ class Exchange:
         """Hand a head to the catalog if it is newer than ours, or contradicts it."""
         theirs = _head(envelope)
         if theirs is not None:
-            known = await self._serving.head(theirs.publisher, theirs.scope)
+            known = await self._catalog.head(theirs.publisher, theirs.scope)
             ours = None if known is None else _head(known)
             # A peer that is behind is no liar; only what it *offers* is judged as a replay.
             if ours is not None and theirs.sequence < ours.sequence:
@@ -240,16 +256,22 @@ async def reconcile(
     try:
         initiator = await asyncio.to_thread(Initiator, items, frame_limit=FRAME_SIZE_MAX)
         message: bytes | None = await asyncio.to_thread(initiator.initiate)
+        found, idle_trips = 0, 0
         for _ in range(ROUND_TRIPS_MAX):
             if message is None:
                 return initiator.have, initiator.need
+            if idle_trips > IDLE_TRIPS_MAX:
+                break
             answer = await client.send(
                 "POST", path, query=query, body=message, size_max=2 * FRAME_SIZE_MAX
             )
             message = await asyncio.to_thread(initiator.reconcile, answer)
+            count = len(initiator.have) + len(initiator.need)
+            idle_trips = idle_trips + 1 if count == found else 0
+            found = count
     except RemoteProtocolError as error:
         raise PeerError(f"{client.address.title}, reconcile: {error}") from error
-    raise PeerError(f"{client.address.title}: no end after {ROUND_TRIPS_MAX} messages")
+    raise PeerError(f"{client.address.title}, reconcile: it leads to no end")
 
 
 def _head(envelope: Envelope) -> Head | None:

@@ -72,7 +72,7 @@ class Peering:
             clock=node.clock,
         )
         self.verifier = RequestVerifier(own, self.serving.online_keys, clock=node.clock)
-        self.hub = Hub(node.catalog, self.serving, own=own)
+        self.hub = Hub(node.catalog, node.peers, own=own)
         self.holdings = Holdings(node.blobs, self.serving)
         self.fetcher = Fetcher(
             node.blobs,

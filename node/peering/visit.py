@@ -87,7 +87,7 @@ class Visit:
 
     async def _exchange(self, client: PeerClient, met: Introduction) -> None:
         exchange = Exchange(self._context, client, memory=self._memory, report=self._report)
-        await exchange.admit(met.envelopes, is_counted=False)
+        await exchange.admit(met.envelopes)
         await self._exchange_public(exchange)
         await self._exchange_members(exchange, met.publisher)
         await reconcile_holdings(self._context, client)
@@ -97,7 +97,11 @@ class Visit:
         heads = await exchange.heads("public")
         views = await self._context.catalog.publishers()
         blocked = {view.id for view in views if view.blocked}
-        names = sorted(({view.id for view in views} | heads.keys()) - blocked)
+        # Ourselves first: a peer that does not know us takes nothing else before.
+        names = sorted(
+            ({view.id for view in views} | heads.keys()) - blocked,
+            key=lambda name: (name != self._context.own, name),
+        )
         for start in range(0, len(names), CONCURRENT_COMPARISONS):
             group = names[start : start + CONCURRENT_COMPARISONS]
             open_names = [name for name in group if not await self._is_settled(name, heads)]
@@ -108,7 +112,7 @@ class Visit:
                 await exchange.pull(need, first=name)
                 if name in heads:
                     await exchange.admit_head(heads[name])
-                await exchange.offer(have)
+                await exchange.offer(have, first=name)
                 await self._offer_head(exchange, name, heads.get(name))
                 await self._settle(name, heads, is_equal=not have and not need)
 
@@ -130,9 +134,9 @@ class Visit:
         self, exchange: Exchange, publisher: str, theirs: Envelope | None
     ) -> None:
         """Offer our newest head of a publisher if the peer has another one."""
-        ours = await self._context.serving.head(publisher, "public")
+        ours = await self._context.catalog.head(publisher, "public")
         if ours is not None and (theirs is None or theirs.id != ours.id):
-            await exchange.offer_envelopes([ours])
+            await exchange.offer_head(ours)
 
     async def _exchange_members(self, exchange: Exchange, peer: str) -> None:
         """Members records go between their publisher and its approved peers, nowhere else."""
@@ -147,6 +151,6 @@ class Visit:
             await exchange.admit_head(heads[peer])
         have, _ = await exchange.reconcile(self._context.own, "members")
         await exchange.offer(have)
-        ours = await self._context.serving.head(self._context.own, "members")
+        ours = await self._context.catalog.head(self._context.own, "members")
         if ours is not None and have:
-            await exchange.offer_envelopes([ours])
+            await exchange.offer_head(ours)

@@ -147,7 +147,7 @@ async def put_records(request: web.Request) -> web.Response:
         envelopes = decode_envelopes(body, count_max=limits.OFFER_MAX)
         outcomes = await node.catalog.admit(envelopes, source=sender)
     except RemoteProtocolError as error:
-        await node.peering.serving.note_malformed(sender, f"offer: {error}")
+        await node.peering.serving.note_refusal(sender, error, what="offer")
         raise
     node.peering.syncer.hurry(sender)
     return _binary(
@@ -173,8 +173,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     """GET /sync/v1/events: new records, heads and peers, as they come."""
     node = request.app[NODE]
     sender = await _sender(request)
-    is_member = sender is not None and await node.peers.is_approved(sender)
-    listener = node.peering.hub.open(sender, is_member=is_member)
+    listener = node.peering.hub.open(sender)
     if sender is not None:
         node.peering.syncer.hurry(sender)
     response = web.StreamResponse(
