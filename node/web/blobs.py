@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from urllib.parse import quote
 
 from aiohttp import web
@@ -18,10 +18,18 @@ from protocol.identity import parse_digest
 from protocol.merkle import LEAF_SIZE
 from protocol.records import BlobRef, File
 
-__all__ = ["get_blob", "get_file", "get_file_by_hash", "get_pieces"]
+__all__ = [
+    "HARMLESS",
+    "attachment",
+    "best_bytes",
+    "get_blob",
+    "get_file",
+    "get_file_by_hash",
+    "get_pieces",
+]
 
 # Whatever strangers put into a blob, a browser neither runs nor frames nor guesses it.
-_HARMLESS = {
+HARMLESS = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "X-Content-Type-Options": "nosniff",
 }
@@ -45,7 +53,7 @@ async def get_blob(request: web.Request) -> web.StreamResponse:
     head = b"".join([part async for part in node.blobs.open_range(sha256, 0, 16)])
     media_type = _picture_type(head)
     headers = {
-        **_HARMLESS,
+        **HARMLESS,
         "Content-Type": media_type or "application/octet-stream",
         "Content-Disposition": f'attachment; filename="{sha256}"',
         "Cache-Control": await _cache_control(request, sha256),
@@ -63,7 +71,7 @@ async def get_pieces(request: web.Request) -> web.StreamResponse:
     length = _piece_length(request.query.get("length", ""))
     layer = await node.blobs.layer(sha256, length)
     response = web.Response(body=layer, content_type="application/octet-stream")
-    response.headers.update(_HARMLESS)
+    response.headers.update(HARMLESS)
     response.headers["Cache-Control"] = await _cache_control(request, sha256)
     response.etag = f"{sha256}-{length}"
     return response
@@ -85,22 +93,22 @@ async def get_file(request: web.Request) -> web.StreamResponse:
     if request.match_info["name"] != file.name:
         raise NotFoundError(f"dataset {dataset[:8]} calls this file {file.name!r}")
     headers = {
-        **_HARMLESS,
+        **HARMLESS,
         "Content-Type": "application/octet-stream",
-        "Content-Disposition": _attachment(file.name),
+        "Content-Disposition": attachment(file.name),
         "Cache-Control": "private, no-cache",
     }
     what = Representation(sha256=file.sha256, size=file.size, headers=headers)
     return await send_bytes(
         request,
         what,
-        lambda start, end: _best_bytes(node, file.blob, span=(start, end), origin=publisher),
+        lambda start, end: best_bytes(node, file.blob, span=(start, end), origin=publisher),
     )
 
 
-async def _best_bytes(
+async def best_bytes(
     node: Node, blob: BlobRef, *, span: tuple[int, int], origin: str
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield verified bytes from here, and from others from where ours turn out damaged."""
     position, end = span
     if await node.blobs.has(blob.sha256):
@@ -165,6 +173,7 @@ def _picture_type(head: bytes) -> str | None:
     return None
 
 
-def _attachment(name: str) -> str:
+def attachment(name: str) -> str:
+    """Return the Content-Disposition that saves a file under its name, whatever is in it."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -14,7 +14,7 @@ from aiohttp import web
 from node.errors import NodeError
 from node.web.errors import problem
 
-__all__ = ["ByteSource", "Representation", "parse_range", "send_bytes"]
+__all__ = ["ByteSource", "Representation", "parse_range", "send_bytes", "write_rest"]
 
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})", re.IGNORECASE)
 
@@ -94,13 +94,14 @@ async def send_bytes(
         first = await anext(chunks, b"")
         await response.prepare(request)
         await response.write(first)
-        await _write_rest(request, response, chunks)
+        await write_rest(request, response, chunks)
     return response
 
 
-async def _write_rest(
+async def write_rest(
     request: web.Request, response: web.StreamResponse, chunks: AsyncGenerator[bytes, None]
 ) -> None:
+    """Write what follows; when it cannot be had, end the connection before the answer ends."""
     try:
         async for chunk in chunks:
             await response.write(chunk)

@@ -239,9 +239,9 @@ def _download(view: DatasetView) -> dict[str, str] | None:
             "sentence": f"{originals[0].name}; {copies.sentence}",
         }
     return {
-        "href": "#files",
+        "href": f"/datasets/{view.dataset}/files.zip",
         "word": f"Download {size}",
-        "sentence": f"{format_plural(len(originals), 'file')}; {copies.sentence}",
+        "sentence": f"{format_plural(len(originals), 'file')} as one ZIP; {copies.sentence}",
     }
 
 
