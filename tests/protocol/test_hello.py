@@ -1,13 +1,16 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from protocol.admission import Policy, admit
 from protocol.envelope import Envelope, seal
 from protocol.errors import LocalProtocolError, MalformedError, RemoteProtocolError, UnsignedError
 from protocol.hello import HELLO_TYPE, Hello, check_hello, parse_nonce
-from protocol.identity import SigningKey
+from protocol.identity import DigestHex, SigningKey
 from tests.protocol.lab import START, Lab, key
+from tests.protocol.strategies import digests, node_urls, seconds
 
 LAB = Lab()
 NONCE = "0f" * 16
@@ -16,6 +19,12 @@ HELLO = Hello(publisher=LAB.publisher, nonce=NONCE, issued=START, url=URL)
 _verdict = admit(LAB.identity, None, None, policy=Policy(), now=START)
 assert _verdict.lineage is not None
 LINEAGE = _verdict.lineage
+
+
+@given(digests, st.binary(min_size=16, max_size=32), seconds, node_urls)
+def test_round_trip(publisher: DigestHex, nonce: bytes, issued: int, url: str) -> None:
+    hello = Hello(publisher=publisher, nonce=nonce.hex(), issued=issued, url=url)
+    assert Hello.from_bytes(hello.to_bytes()) == hello
 
 
 def signed(hello: Hello = HELLO, by: SigningKey = LAB.online) -> Envelope:
