@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import traceback
@@ -13,7 +12,7 @@ import click
 from node.cli.root import cli
 from node.cli.terminal import plain
 from node.errors import NodeError
-from node.logs import write_crash
+from node.logs import begin_log, write_crash
 from protocol.errors import ProtocolError
 from smlmfmt.errors import FormatError
 
@@ -25,10 +24,7 @@ FAILED = 1
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command. Return 0 when it is done, 1 when it failed, 2 when it was used wrongly."""
     _prepare_streams()
-    # What is logged goes to the home's log, once a command has opened it, and never in between
-    # the lines that a person or a script reads.
-    logging.getLogger().addHandler(logging.NullHandler())
-    logging.raiseExceptions = False
+    begin_log()
     try:
         status = cli.main(args, prog_name="locmesh", standalone_mode=False)
     except click.ClickException as error:

@@ -16,7 +16,6 @@ from node.errors import ConfigError, InputError
 from node.settings import (
     parse_choices,
     parse_email,
-    parse_flag,
     parse_integer,
     parse_networks,
     parse_one_of,
@@ -91,14 +90,6 @@ class Config:
     )
     reserve_bytes: int = setting(
         1_000_000_000, "Bytes to leave free on the disk; mirroring pauses before.", parse=parse_size
-    )
-    mirror_bandwidth: int = setting(
-        0, "Most bytes per second for mirroring; 0 is no limit.", parse=parse_size
-    )
-    keep_withdrawn: bool = setting(
-        True,  # noqa: FBT003 - a default, not an argument that switches something.
-        "Whether mirrors keep the files of datasets that were withdrawn.",
-        parse=parse_flag,
     )
     workers: int = setting(
         0,

@@ -10,10 +10,18 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["JsonFormatter", "TextFormatter", "log_to_file", "log_to_terminal", "write_crash"]
+__all__ = [
+    "JsonFormatter",
+    "TextFormatter",
+    "begin_log",
+    "log_to_file",
+    "log_to_terminal",
+    "write_crash",
+]
 
 FILE_SIZE_MAX = 10_000_000
 FILES_KEPT = 5
+_attached: list[logging.Handler] = []
 _OWN_LOGGERS = ("node", "protocol", "smlmfmt")
 # What every log record carries; everything beside it was given as `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -46,6 +54,20 @@ class TextFormatter(logging.Formatter):
         """Return the line, with control characters from outside made visible."""
         line = super().formatMessage(record)
         return "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in line)
+
+
+def begin_log() -> None:
+    """Log nowhere until a command has opened its home.
+
+    Nothing that is logged may ever stand between the lines that a person or a script reads.
+    """
+    logging.raiseExceptions = False
+    root = logging.getLogger()
+    for handler in _attached:
+        root.removeHandler(handler)
+        handler.close()
+    _attached.clear()
+    _attach(logging.NullHandler(), "info")
 
 
 def log_to_file(path: Path, *, level: str) -> None:
@@ -83,6 +105,7 @@ def write_crash(home: Path, text: str) -> Path:
 def _attach(handler: logging.Handler, level: str) -> None:
     root = logging.getLogger()
     root.addHandler(handler)
+    _attached.append(handler)
     root.setLevel(logging.WARNING)  # Other people's loggers speak only when something is wrong.
     for name in _OWN_LOGGERS:
         logging.getLogger(name).setLevel(level.upper())

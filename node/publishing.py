@@ -300,7 +300,8 @@ class Publishing:
         if visibility in SCOPES:
             offered.append(await self._head(visibility, with_record=envelope))
         outcome = (await self._catalog.admit(offered, source=SOURCE))[0]
-        if outcome.action not in {"accept", "duplicate"}:
+        # A later revision may be here already, when an earlier process got this far and no further.
+        if outcome.action not in {"accept", "duplicate"} and outcome.reason != "superseded":
             await self._resign_head(visibility)
             raise ConflictError(f"record {envelope.id[:8]} was refused: {outcome.detail}")
 

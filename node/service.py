@@ -115,7 +115,9 @@ def _host_in_url(host: str) -> str:
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # SIGBREAK is how Windows asks a process of a console to end.
+    names = ("SIGINT", "SIGTERM", "SIGBREAK")
+    for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
         try:
             loop.add_signal_handler(number, stop.set)
         except NotImplementedError:  # Windows: the loop cannot, a plain handler can.

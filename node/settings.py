@@ -14,7 +14,6 @@ from node.errors import ConfigError, InputError
 __all__ = [
     "parse_choices",
     "parse_email",
-    "parse_flag",
     "parse_integer",
     "parse_networks",
     "parse_one_of",
@@ -74,18 +73,6 @@ def parse_integer(value: object) -> int:
     if type(value) is not int or value < 0:
         raise InputError(f"wants a whole number that is not negative, got {value!r}")
     return value
-
-
-def parse_flag(value: object) -> bool:
-    """Return yes or no.
-
-    Raises:
-        InputError: It is neither.
-    """
-    word = str(value).lower() if isinstance(value, bool | str) else ""
-    if word not in {"true", "false", "yes", "no", "1", "0"}:
-        raise InputError(f"wants true or false, got {value!r}")
-    return word in {"true", "yes", "1"}
 
 
 def parse_port(value: object) -> int:

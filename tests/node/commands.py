@@ -23,13 +23,13 @@ class Shell:
 
     def __init__(self, home: Path, capture: pytest.CaptureFixture[str]) -> None:
         self.home = home
-        self._capture = capture
+        self.capture = capture
 
     def run(self, *args: object) -> tuple[int, str, str]:
         """Return status, stdout and stderr."""
-        self._capture.readouterr()
+        self.capture.readouterr()
         status = main(["--home", str(self.home), *map(str, args)])
-        said = self._capture.readouterr()
+        said = self.capture.readouterr()
         return status, said.out, said.err
 
     def text(self, *args: object) -> str:

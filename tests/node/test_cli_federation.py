@@ -19,12 +19,14 @@ def table(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, table: Path) -> Iterator[nodes.RunningNode]:
+def lab(
+    tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[nodes.RunningNode]:
     """A running node with one dataset."""
-    home = tmp_path / "lab"
-    nodes.init(home, "Lab")
-    nodes.cli(home, "add", str(table), "--name", "Cells", *ABOUT, "--publish")
-    node = nodes.serve(home)
+    shell = Shell(tmp_path / "lab", capsys)
+    shell.text("init", "--name", "Lab")
+    shell.text("add", table, "--name", "Cells", *ABOUT, "--publish")
+    node = nodes.serve(shell.home)
     yield node
     if node.process.poll() is None:
         node.kill()
@@ -108,11 +110,12 @@ def test_who_cannot_be_reached_is_said_in_a_line(shell: Shell, tmp_path: Path) -
     assert "No approved peers" in shell.text("sync")
 
 
-def test_one_node_runs_on_a_home(lab: nodes.RunningNode) -> None:
-    assert "running" in nodes.cli_fails(lab.home, "serve", "--port", "0")
+def test_a_second_node_on_a_home_or_port_is_refused(shell: Shell, lab: nodes.RunningNode) -> None:
+    shell.text("init")
+    assert "running" in shell_of(lab, shell).failure("serve", "--port", "0")
+    assert f":{lab.port}" in shell.failure("serve", "--port", str(lab.port))
     assert lab.stop() == 0
 
 
-def test_a_port_that_is_taken_is_said(shell: Shell, lab: nodes.RunningNode) -> None:
-    shell.text("init")
-    assert f":{lab.port}" in nodes.cli_fails(shell.home, "serve", "--port", str(lab.port))
+def shell_of(node: nodes.RunningNode, shell: Shell) -> Shell:
+    return Shell(node.home, shell.capture)

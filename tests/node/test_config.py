@@ -50,7 +50,6 @@ def test_a_home_in_the_environment_is_no_setting(tmp_path: Path) -> None:
         ("quota_bytes = '2 loads'", "500GB"),
         ("contact = 'nobody'", "e-mail"),
         ("name = 'two\\nlines'", "one line"),
-        ("keep_withdrawn = 'perhaps'", "true or false"),
         ("port = ", "node.toml"),
     ],
 )
