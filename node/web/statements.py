@@ -149,6 +149,13 @@ def state_dataset(view: DatasetView, *, now: int, names: dict[str, str]) -> list
 def state_copies(view: DatasetView) -> Statement:
     """Say who has the files."""
     whole = [holder.name for holder in view.holders if holder.complete]
+    is_gone = view.publisher.reachability.state == "unreachable"
+    if is_gone and [h.publisher for h in view.holders if h.complete] == [view.publisher.id]:
+        return Statement(
+            tone="attention",
+            word="1 copy, not reachable now",
+            sentence=f"only {whole[0]} is known to have every file, and it does not answer.",
+        )
     if whole:
         return Statement(
             tone="good",
