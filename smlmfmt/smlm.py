@@ -125,7 +125,8 @@ def _is_smlm(head: bytes, file: BinaryIO) -> bool:
         names = Archive(file, name="file").entries
     except FormatError:
         # Cut short or damaged: reading it as what it was says what is wrong with it.
-        return b"manifest.json" in head
+        first_name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+        return b"manifest.json" in head or first_name.endswith(b".bin")
     return any(name == "manifest.json" or name.endswith("/manifest.json") for name in names)
 
 

@@ -74,6 +74,7 @@ class Archive:
         self._file = file
         self.name = name
         self._size = file.seek(0, 2)
+        self._total = 0
         self.entries: dict[str, Entry] = {}
         directory, start = self._directory()
         for entry in self._parsed(directory):
@@ -248,13 +249,16 @@ class Archive:
             raise ArchiveError(f"{self._of(entry)}: stored, but its two sizes differ")
         if entry.header_start + entry.compressed_size > self._size:
             raise ArchiveError(f"{self._of(entry)}: ends beyond the file; it is probably cut short")
-        ratio_max = entry.compressed_size * RATIO_MAX
-        if entry.size > ENTRY_SIZE_MAX or entry.size > max(RATIO_FREE_SIZE, ratio_max):
-            raise SizeLimitError(
-                f"{self._of(entry)}: {entry.size} B from {entry.compressed_size} B; at most"
-                f" {RATIO_MAX} times and {ENTRY_SIZE_MAX} B allowed"
-            )
         self.entries[entry.name] = entry
+        self._total += entry.size
+        if (
+            self._total > max(RATIO_FREE_SIZE, self._size * RATIO_MAX)
+            or entry.size > ENTRY_SIZE_MAX
+        ):
+            raise SizeLimitError(
+                f"{self.name}: {self._total} B from a file of {self._size} B; at most"
+                f" {RATIO_MAX} times and {ENTRY_SIZE_MAX} B in one member allowed"
+            )
 
     def _refuse_overlap(self, directory_start: int) -> None:
         end, before = 0, ""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from smlmfmt.smlm_archive import Archive, Entry
 from smlmfmt.smlm_manifest import IMAGE_SUFFIXES
-from smlmfmt.smlm_spec import ImageSpec, Manifest
+from smlmfmt.smlm_spec import ImageSpec, Manifest, member_name
 from smlmfmt.table import Image
 
 __all__ = ["THUMBNAIL", "read_images"]
@@ -35,8 +35,7 @@ def read_images(archive: Archive, manifest: Manifest, *, folder: str) -> Iterato
 
 def find(archive: Archive, folder: str, member: str) -> Entry | None:
     """Return the entry a manifest means by a name."""
-    name = member.replace("\\", "/").removeprefix("./")
-    return archive.entries.get(folder + name)
+    return archive.entries.get(folder + member_name(member))
 
 
 def _image(spec: ImageSpec, data: bytes) -> Image:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from smlmfmt.errors import HeaderError, SizeLimitError
-from smlmfmt.smlm_spec import ImageSpec, Manifest, integer, plain_text, short
+from smlmfmt.smlm_spec import ImageSpec, Manifest, integer, member_name, plain_text, short
 from smlmfmt.smlm_tables import TableParser
 
 __all__ = ["FORMAT_VERSION", "IMAGE_SUFFIXES", "MANIFEST_SIZE_MAX", "parse_manifest"]
@@ -47,10 +47,15 @@ def parse_manifest(data: bytes, *, name: str) -> Manifest:
         raise HeaderError(f"{name}: manifest.json: 'files' must be a list of file entries")
     if len(files) > FILE_COUNT_MAX:
         raise SizeLimitError(f"{name}: manifest.json: {len(files)} files, {FILE_COUNT_MAX} allowed")
+    listed: set[str] = set()
     for index, entry in enumerate(files):
         where = f"{name}: manifest.json: files[{index}]"
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             raise HeaderError(f"{where} must be an object with a 'name'")
+        member = member_name(entry["name"])
+        if member in listed:
+            raise HeaderError(f"{where}: {member!r} is listed twice")
+        listed.add(member)
         _add_file(manifest, entry, formats=formats, is_first=is_first, where=where)
     return manifest
 

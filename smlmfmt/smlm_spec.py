@@ -18,6 +18,7 @@ __all__ = [
     "Segments",
     "TableSpec",
     "integer",
+    "member_name",
     "number",
     "plain_text",
     "short",
@@ -124,6 +125,11 @@ def number(value: object) -> float | None:
     except OverflowError:
         return None
     return found if math.isfinite(found) else None
+
+
+def member_name(name: str) -> str:
+    """Return the member a manifest means by a name, which may begin with "./"."""
+    return name.replace("\\", "/").removeprefix("./")
 
 
 def plain_text(value: object) -> str:

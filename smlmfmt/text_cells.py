@@ -198,7 +198,7 @@ class _Cells:
 
     def _strip(self) -> None:
         """Leave out blanks around the cells."""
-        if self._dialect.delimiter == " ":
+        if self._dialect.delimiter == " " or b" " not in self._data:
             return
         for _ in range(_BLANKS_MAX):
             is_blank = (self._bytes[self._starts] == ord(" ")) & (self._starts < self._ends)

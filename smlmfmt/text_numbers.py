@@ -11,6 +11,7 @@ __all__ = ["format_column"]
 
 _WHOLE_MAX = 1 << 53
 _DECIMALS_MAX = 7
+_WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
 def format_column(values: npt.NDArray[Any]) -> list[str]:
@@ -26,8 +27,11 @@ def format_column(values: npt.NDArray[Any]) -> list[str]:
         return [str(value) for value in values.tolist()]
     if _is_whole(values):
         return [str(value) for value in values.astype(np.int64).tolist()]
-    wide = values.astype(np.float64) if values.dtype == np.float64 else _rounded(values)
-    return [_text(value) for value in wide.tolist()]
+    wide = values if values.dtype == np.float64 else _rounded(values)
+    texts = [repr(value) for value in wide.tolist()]
+    for index in np.flatnonzero(~np.isfinite(wide) | (np.trunc(wide) == wide)).tolist():
+        texts[index] = _plain(texts[index])
+    return texts
 
 
 def _is_whole(values: npt.NDArray[Any]) -> bool:
@@ -56,13 +60,7 @@ def _rounded(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return found
 
 
-def _text(value: float) -> str:
-    text = repr(value)
+def _plain(text: str) -> str:
     if text.endswith(".0") and text != "-0.0":
         return text[:-2]
-    if text in _WORDS:
-        return _WORDS[text]
-    return text
-
-
-_WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    return _WORDS.get(text, text)

@@ -452,6 +452,12 @@ def test_manifest_nested_too_deep() -> None:
         read(pack(about))
 
 
+@pytest.mark.parametrize("name", ["a.bin", "./a.bin"])
+def test_a_member_is_listed_once(name: str) -> None:
+    with pytest.raises(HeaderError, match="listed twice"):
+        read(pack(manifest(files=[entry(), entry(name=name)])))
+
+
 def test_lone_surrogates_do_not_travel_on() -> None:
     bundle = read(pack(json.dumps(manifest(name="\ud800")).encode()))
     assert bundle.manifest["name"] == "?"

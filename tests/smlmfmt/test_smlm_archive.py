@@ -127,6 +127,12 @@ def test_bomb_is_refused_before_it_is_inflated() -> None:
         opened(data)
 
 
+def test_many_small_bombs_are_one_large_one() -> None:
+    data = pack(members={f"{index}.bin": bytes(10 << 20) for index in range(8)})
+    with pytest.raises(SizeLimitError, match="times"):
+        opened(data)
+
+
 def test_declared_size_that_lies() -> None:
     # The directory says 36 bytes; the stream holds a thousand times that.
     data = pack(manifest(), {"a.bin": bytes(36_000)})

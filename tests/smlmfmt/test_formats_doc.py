@@ -1,0 +1,47 @@
+"""docs/formats.md names every format, column, limit and error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import smlmfmt
+from smlmfmt import (
+    columns,
+    errors,
+    smlm_archive,
+    smlm_file,
+    smlm_images,
+    smlm_manifest,
+    smlm_tables,
+    text,
+)
+
+DOC = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+MODULES = (smlm_archive, smlm_manifest, smlm_tables, smlm_images, smlm_file, text)
+LIMITS = [
+    (module, name)
+    for module in MODULES
+    for name in vars(module)
+    if name.endswith("_MAX") and not name.startswith("_") and name != "FLOAT32_WHOLE_MAX"
+]
+
+
+@pytest.mark.parametrize("word", [*columns.ALIASES, *errors.__all__])
+def test_columns_and_errors_are_named(word: str) -> None:
+    assert f"`{word}`" in DOC
+
+
+@pytest.mark.parametrize("info", smlmfmt.formats(), ids=lambda info: info.name)
+def test_formats_are_named(info: smlmfmt.FormatInfo) -> None:
+    row = next(line for line in DOC.splitlines() if line.startswith(f"| `{info.name}` "))
+    assert all(f"`{suffix}`" in row for suffix in info.suffixes)
+    assert row.endswith(f"| {'yes' if info.reads else 'no'} | {'yes' if info.writes else 'no'} |")
+
+
+@pytest.mark.parametrize(("module", "name"), LIMITS, ids=str)
+def test_limits_are_named(module: ModuleType, name: str) -> None:
+    prefix = module.__name__.removeprefix("smlmfmt.")
+    assert f"`{prefix}.{name}`" in DOC or (name == "MANIFEST_SIZE_MAX" and module is smlm_file)
