@@ -96,7 +96,11 @@ def count_facets(
         for dimension, count in _descending(counts)
         if dimension
     ]
-    return {name: counted for name, counted in sorted(facets.items()) if counted}
+    return {
+        name: sorted(counted, key=lambda item: (-item.count, item.term))
+        for name, counted in sorted(facets.items())
+        if counted
+    }
 
 
 def _descending(counts: NDArray[np.int64]) -> Iterable[tuple[int, int]]:
