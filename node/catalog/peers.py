@@ -195,8 +195,11 @@ def _add(db: sqlite_utils.Database, url: str | None, fields: dict[str, Any], *, 
         return _select(db, where, [values])[0]
     peer = known[0]
     db.execute(
-        "update peers set state = ?, publisher = coalesce(publisher, ?) where seq = ?",
-        [state, publisher, peer.id],
+        # What the operator names may lie anywhere, though we heard of it from others before.
+        """update peers set state = ?, publisher = coalesce(publisher, ?),
+                            source = case when ? = 'operator' then 'operator' else source end
+           where seq = ?""",
+        [state, publisher, fields["source"], peer.id],
     )
     if publisher is not None:
         db.execute("update peers set state = ? where publisher = ?", [state, publisher])

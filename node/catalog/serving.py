@@ -60,6 +60,14 @@ class Serving:
                  where visibility = 'public'"""
         return await self._db.read(lambda db: {row[0].hex() for row in db.execute(sql)})
 
+    async def thumbnails(self) -> dict[str, str]:
+        """Return the pictures of current datasets, and one record that names each."""
+        sql = """select blob, records.id from dataset_blobs
+                 join datasets on datasets.seq = dataset
+                 join records on records.seq = datasets.current
+                 where dataset_blobs.current and kind = 'thumbnail'"""
+        return await self._db.read(lambda db: {row[0].hex(): row[1] for row in db.execute(sql)})
+
     async def note_refusal(self, source: str, error: RemoteProtocolError, *, what: str) -> None:
         """Write down that a peer's message could not be read, for the page of that peer."""
         reason = Reason.TOO_LARGE if isinstance(error, SizeLimitError) else Reason.MALFORMED

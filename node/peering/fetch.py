@@ -15,6 +15,7 @@ from node.peering.partial import PartialBlob
 from node.peering.pieces import Transfer
 from node.peering.sources import Sources
 from node.storage.blobs import BlobStore
+from protocol.errors import MalformedError
 from protocol.merkle import piece_length_for
 from protocol.records import BlobRef
 from protocol.transfer import Download
@@ -118,7 +119,7 @@ class Fetcher:
             return
         length = piece_length_for(blob.size)
         wanted = range(start // length, -(-end // length))
-        download = Download(blob, pieces=wanted, seed=os.urandom(8))
+        download = _download(blob, pieces=wanted)
         transfer = Transfer(download, await self._sources.of(blob.sha256, origin=origin))
         waiting: dict[int, bytes] = {}
         transfer.may_ask = lambda: len(waiting) < BUFFERED_PIECES_MAX
@@ -152,7 +153,7 @@ class Fetcher:
     ) -> FetchReport:
         have = await asyncio.to_thread(partial.verified_pieces)
         blob = partial.blob
-        download = Download(blob, have=have, seed=os.urandom(8))
+        download = _download(blob, have=have)
         if progress:
             progress(download.bytes_verified, blob.size)
         if download.done:
@@ -179,6 +180,13 @@ class Fetcher:
             await asyncio.to_thread(partial.drop)
             raise
         await asyncio.to_thread(partial.drop)
+
+
+def _download(blob: BlobRef, *, have: bytes = b"", pieces: range | None = None) -> Download:
+    try:
+        return Download(blob, have=have, pieces=pieces, seed=os.urandom(8))
+    except MalformedError as error:
+        raise DamagedError(f"the record that names it is wrong: {error}") from error
 
 
 def _move(partial: PartialBlob, into: Path) -> None:

@@ -1,7 +1,7 @@
 """Meeting a node: who answers at a URL, proved by its keys before anything else is believed."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from node.errors import PeerError
@@ -13,11 +13,13 @@ from protocol.hello import check_hello
 from protocol.identity import PublisherId
 from protocol.limits import NODE_DOCUMENT_SIZE_MAX, NONCE_SIZE_MAX, PROTOCOL_VERSION
 from protocol.messages import NodeDocument
-from protocol.records import NodeInfo
+from protocol.records import Identity, NodeInfo
 from protocol.succession import Lineage
 from protocol.verdict import Verdict
 
 __all__ = ["Introduction", "introduce", "lineage_of"]
+
+KnownIdentities = Callable[[str], Awaitable[Sequence[Envelope]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,16 @@ class Introduction:
         return self.node.name if self.node else ""
 
 
-async def introduce(client: PeerClient, *, now: int) -> Introduction:
+async def introduce(
+    client: PeerClient, *, now: int, known: KnownIdentities | None = None
+) -> Introduction:
     """Ask a node who it is, with a nonce that only its key can answer.
+
+    Args:
+        client: The node.
+        now: Seconds since 1970.
+        known: Gives the identity records of a publisher that we hold already. A key that they
+            have retired proves nothing, though the node does not mention them.
 
     Raises:
         PeerError: It does not answer, or what it says does not hold.
@@ -58,7 +68,8 @@ async def introduce(client: PeerClient, *, now: int) -> Introduction:
             )
         if document.hello is None:
             raise PeerError(f"{url} does not prove who it is: its answer has no hello")
-        lineage = lineage_of(document.identities, document.publisher, now=now)
+        held = await known(document.publisher) if known else []
+        lineage = lineage_of([*held, *document.identities], document.publisher, now=now)
         check_hello(document.hello, lineage, nonce=nonce, url=url, now=now)
     except RemoteProtocolError as error:
         raise PeerError(f"{url} does not prove to be who it says: {error}") from error
@@ -73,22 +84,29 @@ async def introduce(client: PeerClient, *, now: int) -> Introduction:
     )
 
 
-def lineage_of(identities: Sequence[Envelope], publisher: str, *, now: int) -> Lineage:
-    """Return the keys of a publisher from its identity envelopes, the first revision first.
+def lineage_of(identities: Iterable[Envelope], publisher: str, *, now: int) -> Lineage:
+    """Return the keys of a publisher from its identity envelopes, predecessors first.
 
     Raises:
         RemoteProtocolError: One does not follow from those before, or they are another's.
     """
     lineage: Lineage | None = None
     for envelope in identities:
-        state = None if lineage is None else PublisherState(lineage=lineage)
-        verdict = admit(envelope, state, None, policy=Policy(), now=now)
-        if verdict.action is Action.DUPLICATE:
+        candidate = examine(envelope)
+        if isinstance(candidate, Verdict):
+            raise RemoteProtocolError(f"identity record {candidate.id}: {candidate.detail}")
+        if not isinstance(candidate.record, Identity) or candidate.publisher != publisher:
+            raise RemoteProtocolError(
+                f"record {candidate.id} is no identity record of publisher {publisher}"
+            )
+        if lineage is not None and candidate.id in lineage.records:
             continue
+        state = None if lineage is None else PublisherState(lineage=lineage)
+        verdict = admit(candidate, state, None, policy=Policy(), now=now)
         if verdict.action is not Action.ACCEPT or verdict.lineage is None:
             raise RemoteProtocolError(f"identity record {envelope.id}: {verdict.detail}")
         lineage = verdict.lineage
-    if lineage is None or lineage.publisher != publisher:
+    if lineage is None:
         raise RemoteProtocolError(f"no identity record of publisher {publisher} came with it")
     return lineage
 

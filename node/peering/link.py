@@ -103,7 +103,7 @@ class PeerLink:
                     report = await self._round(address)
                     address = replace(address, publisher=report.publisher)
                 await self._follow(address)
-            except PeerError as error:
+            except NodeError as error:
                 await self._note_failure(error, address)
             if time.monotonic() - started > SETTLED_AFTER_S:
                 failures = 0

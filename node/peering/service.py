@@ -83,7 +83,7 @@ class Peering:
         self.mirrors = MirrorRunner(
             node.catalog, node.mirrors, blobs=node.blobs, fetcher=self.fetcher
         )
-        self.thumbnails = ThumbnailRunner(node.catalog, self.fetcher, own=own)
+        self.thumbnails = ThumbnailRunner(self.context, self.fetcher)
         self.syncer = Syncer(self.context, self.hub, on_contact=self.mirrors.wake)
         self.discovery = Discovery(self.context)
         self._tasks: list[asyncio.Task[None]] = []
@@ -95,7 +95,11 @@ class Peering:
             PeerError: It does not.
         """
         address = PeerAddress(url=parse_peer_url(url), trust=Trust.OPERATOR)
-        return await introduce(self.context.connections.to(address), now=self.context.clock())
+        return await introduce(
+            self.context.connections.to(address),
+            now=self.context.clock(),
+            known=self.context.catalog.identities,
+        )
 
     async def start(self, *, port: int | None = None) -> None:
         """Begin to sync, listen, mirror and, with a port to announce, be discovered."""

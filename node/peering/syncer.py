@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 
 from node.catalog.peers import Peer
 from node.errors import ConflictError, NodeError
@@ -105,8 +104,9 @@ class Syncer:
             ]
             if not is_same or task.done():
                 task.cancel()
-                with suppress(asyncio.CancelledError, NodeError):
-                    await task
+                (end,) = await asyncio.gather(task, return_exceptions=True)
+                if isinstance(end, Exception):  # A bug; the link begins anew all the same.
+                    _logger.error("the link to %s broke", key, exc_info=end)
                 del self._links[key]
         for key, addresses in list(wanted.items())[:LINKS_MAX]:
             if key not in self._links:
@@ -133,7 +133,11 @@ class Syncer:
     async def _meet(self, address: PeerAddress) -> None:
         url = str(address.url)
         try:
-            met = await introduce(self._context.connections.to(address), now=self._context.clock())
+            met = await introduce(
+                self._context.connections.to(address),
+                now=self._context.clock(),
+                known=self._context.catalog.identities,
+            )
         except NodeError as error:
             await self._context.peers.note_error(url, str(error))
             return

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 
-from node.catalog.catalog import Catalog
-from node.catalog.views import Change
 from node.errors import NodeError
+from node.peering.context import Context
 from node.peering.fetch import Fetcher
 from protocol.errors import RemoteProtocolError
 from protocol.limits import THUMBNAIL_SIZE_MAX
@@ -18,6 +18,7 @@ WAITING_MAX = 50_000
 TRIES_MAX = 4
 RETRY_S = 5.0
 CONCURRENT = 4
+RECORDS_AT_ONCE = 500
 
 _logger = logging.getLogger(__name__)
 
@@ -26,32 +27,39 @@ class ThumbnailRunner:
     """Fetch the thumbnails that datasets name.
 
     Args:
-        catalog: Tells of new records.
+        context: This node.
         fetcher: Fetches.
-        own: Our publisher id, whose pictures are here.
     """
 
-    def __init__(self, catalog: Catalog, fetcher: Fetcher, *, own: str) -> None:
-        self._catalog = catalog
+    def __init__(self, context: Context, fetcher: Fetcher) -> None:
+        self._context = context
         self._fetcher = fetcher
-        self._own = own
         self._waiting: deque[tuple[BlobRef, str, int]] = deque(maxlen=WAITING_MAX)
         self._arrived = asyncio.Event()
 
     async def run(self) -> None:
-        """Follow the catalog until cancelled."""
+        """Fetch what earlier runs have left, then follow the catalog until cancelled."""
+        changes = self._context.catalog.subscribe()
         workers = [asyncio.create_task(self._work()) for _ in range(CONCURRENT)]
         try:
-            async for change in self._catalog.subscribe():
-                if change.publisher != self._own:
-                    await self._note(change)
+            await self._note_missing()
+            async for change in changes:
+                if change.publisher != self._context.own:
+                    await self._note(change.record_ids)
         finally:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _note(self, change: Change) -> None:
-        for envelope in await self._catalog.envelopes(change.record_ids):
+    async def _note_missing(self) -> None:
+        held = set(await self._context.blobs.list())
+        named = await self._context.serving.thumbnails()
+        records = dict.fromkeys(record for blob, record in named.items() if blob not in held)
+        for start in range(0, len(records), RECORDS_AT_ONCE):
+            await self._note(list(records)[start : start + RECORDS_AT_ONCE])
+
+    async def _note(self, record_ids: Sequence[str]) -> None:
+        for envelope in await self._context.catalog.envelopes(record_ids):
             try:
                 record = parse_record(envelope.payload)
             except RemoteProtocolError:
@@ -59,7 +67,7 @@ class ThumbnailRunner:
             if isinstance(record, Dataset):
                 for sample in record.samples:
                     if sample.thumbnail and sample.thumbnail.size <= THUMBNAIL_SIZE_MAX:
-                        self._waiting.append((sample.thumbnail, change.publisher, 0))
+                        self._waiting.append((sample.thumbnail, record.publisher, 0))
         self._arrived.set()
 
     async def _work(self) -> None:

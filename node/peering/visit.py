@@ -69,7 +69,9 @@ class Visit:
 
     async def _meet(self, client: PeerClient) -> Introduction:
         """Make sure who answers; a changed publisher is never taken for the approved one."""
-        met = await introduce(client, now=self._context.clock())
+        met = await introduce(
+            client, now=self._context.clock(), known=self._context.catalog.identities
+        )
         if met.publisher == self._context.own:
             raise PeerError(f"{self._address.url} is this node itself; remove it from the peers")
         if self._address.publisher not in (None, met.publisher):
@@ -87,7 +89,8 @@ class Visit:
 
     async def _exchange(self, client: PeerClient, met: Introduction) -> None:
         exchange = Exchange(self._context, client, memory=self._memory, report=self._report)
-        await exchange.admit(met.envelopes)
+        missing = await self._context.serving.missing([item.id for item in met.envelopes])
+        await exchange.admit([item for item in met.envelopes if item.id in missing])
         await self._exchange_public(exchange)
         await self._exchange_members(exchange, met.publisher)
         await reconcile_holdings(self._context, client)

@@ -259,7 +259,7 @@ async def _stranger(request: web.Request, body: bytes) -> str:
     claimed = RequestVerifier.claimed_sender(request.headers)
     try:
         offered = decode_envelopes(body, count_max=limits.OFFER_MAX)
-        lineage = lineage_of(list(_identities(offered, claimed)), claimed, now=node.clock())
+        lineage = lineage_of(_identities(offered, claimed), claimed, now=node.clock())
     except RemoteProtocolError as error:
         raise ForbiddenError(f"nobody here knows publisher {claimed}: {error}") from error
     keys = frozenset(key for key, retired in lineage.online.items() if retired is None)

@@ -1,6 +1,7 @@
 import asyncio
 import hashlib
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,9 +111,10 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     await blobs.close()
 
 
-def flipped(at: int) -> bytes:
+def flipped(*places: int) -> bytes:
     damaged = bytearray(DATA)
-    damaged[at] ^= 1
+    for at in places:
+        damaged[at] ^= 1
     return bytes(damaged)
 
 
@@ -150,11 +152,13 @@ async def test_any_size(start: Start, size: int, tmp_path: Path) -> None:
 async def test_a_flipped_byte_is_named_and_another_holder_asked(
     start: Start, tmp_path: Path
 ) -> None:
-    bad, good = Holder(name="bad", data=flipped(2 * PIECE + 5)), Holder(name="good", pause_s=0.05)
+    bad = Holder(name="bad", data=flipped(*range(5, len(DATA), PIECE)))
+    good = Holder(name="good", pause_s=0.05)
     fetcher = await start(bad, good)
     report = await fetcher.fetch(REF, into=tmp_path / "file.bin")
     assert (tmp_path / "file.bin").read_bytes() == DATA
-    assert any("piece 2" in fault and "bad (http://" in fault for fault in report.faults)
+    assert report.faults
+    assert all(re.search(r"piece \d.*from bad \(http://", fault) for fault in report.faults)
 
 
 async def test_nobody_has_it_right(start: Start, tmp_path: Path) -> None:
@@ -188,6 +192,15 @@ async def test_a_lying_record_is_found_out(start: Start, tmp_path: Path) -> None
         with pytest.raises(DamagedError):
             await fetcher.fetch(wrong, into=into)
     assert not (tmp_path / "file.bin").exists()
+
+
+async def test_an_empty_blob_has_but_one_root(start: Start) -> None:
+    wrong = BlobRef(
+        sha256=REF.sha256, size=0, merkle_root=REF.merkle_root, media_type=REF.media_type
+    )
+    fetcher = await start(Holder())
+    with pytest.raises(DamagedError):
+        await fetcher.fetch(wrong)
 
 
 async def test_an_interrupted_fetch_goes_on_where_it_was(start: Start) -> None:

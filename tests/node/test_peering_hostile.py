@@ -16,7 +16,7 @@ from protocol.envelope import PAYLOAD_TYPE, Envelope, seal
 from protocol.hello import HELLO_TYPE
 from protocol.identity import SigningKey
 from protocol.messages import encode_envelopes
-from tests.node.federation import Site
+from tests.node.federation import Site, eventually
 
 Start = Callable[..., Awaitable[Site]]
 THIEF = SigningKey.from_seed(b"\x66" * 32)
@@ -51,12 +51,16 @@ async def client_of(site: Site, other: Site) -> PeerClient:
     return site.node.peering.context.connections.to(address)
 
 
-async def state(site: Site) -> object:
+async def state(site: Site) -> dict[str, object]:
+    """What a site holds of everybody; who answers just now is no part of it."""
     catalog = site.node.catalog
-    return [
-        (view, sorted((await catalog.items(view.id, "public")).ids.tobytes()))
+    return {
+        view.id: (
+            replace(view, reachability=None),  # type: ignore[arg-type]
+            (await catalog.items(view.id, "public")).ids.tobytes(),
+        )
         for view in await catalog.publishers()
-    ]
+    }
 
 
 async def offer(liar: Site, honest: Site, *envelopes: Envelope) -> SyncReport:
@@ -201,10 +205,7 @@ async def test_answers_that_break_the_protocol_end_the_round(
     assert report.error
     assert peer.last_error == report.error[:500]
     if path in {"node", "heads", "records", "reconcile"}:
-        assert [view.id for view in await honest.node.catalog.publishers()] == [
-            view.id
-            for view, _ in before  # type: ignore[attr-defined]
-        ]
+        assert (await state(honest)).keys() == before.keys()
         assert not await honest.knows("two")
     liar.lies.clear()
     assert not (await sync(honest, liar)).error
@@ -293,3 +294,44 @@ async def test_a_peer_that_is_behind_is_no_liar(pair: tuple[Site, Site]) -> None
     assert not (await sync(honest, liar)).error
     assert await state(honest) == before
     assert await reasons(honest, liar) == []
+
+
+async def test_anothers_identity_is_no_part_of_a_hello(
+    pair: tuple[Site, Site], start: Start
+) -> None:
+    honest, liar = pair
+    other = await start("other")
+
+    def smuggle(body: bytes) -> bytes:
+        document = msgpack.unpackb(body)
+        document["identities"].append(other.node.keyring.identity.to_wire())
+        return bytes(msgpack.packb(document))
+
+    liar.lies["node"] = smuggle
+    with pytest.raises(PeerError, match="no identity record of publisher"):
+        await honest.node.peering.introduce(liar.url)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [b"event: records\ndata: nonsense\n\n", b"data: " + b"x" * (1 << 20), b"\xff" * 1000, b""],
+    ids=["no json", "endless", "garbage", "ended"],
+)
+async def test_events_that_break_the_protocol_change_nothing(
+    pair: tuple[Site, Site], lie: bytes
+) -> None:
+    honest, liar = pair
+    await sync(honest, liar)
+    before = await state(honest)
+    liar.lies["events"] = lie
+    await honest.node.peering.start()
+
+    async def is_noted() -> bool:
+        (peer,) = await honest.node.peers.list()
+        return bool(peer.last_error)
+
+    await eventually(is_noted)
+    assert await state(honest) == before
+    liar.lies.clear()
+    await liar.publish("the truth")
+    await eventually(lambda: honest.knows("the truth"))
