@@ -105,7 +105,7 @@ class Node:
 
 def has_home(home: Path) -> bool:
     """Return whether a home was made here, to its end."""
-    return (home / SETTINGS_FILE).is_file()
+    return (home / SETTINGS_FILE).is_file() and Keyring.exists(home)
 
 
 async def create_home(config: Config) -> Keyring:

@@ -65,7 +65,7 @@ class Ingest:
     async def run(
         self, selection: Selection, reading: ReadingOptions, *, progress: Progress | None = None
     ) -> Ingested:
-        """Read all files, then store them.
+        """Read all files, then store them; `progress` counts the bytes of both.
 
         Raises:
             InputError: A file is not what it claims; nothing was stored.
@@ -76,7 +76,9 @@ class Ingest:
             read = await self._read(
                 selection, reading, landing=landing, progress=progress or _silent
             )
-            samples = [await self._store(sample, read) for sample in selection.samples]
+            samples = [
+                await self._store(sample, read, progress or _silent) for sample in selection.samples
+            ]
         finally:
             await asyncio.shield(asyncio.to_thread(landing.close))
         notes = [note for item in read.values() for note in item.measured.notes]
@@ -100,6 +102,7 @@ class Ingest:
                 rendition=temporary.with_suffix(".smlm"),
                 thumbnail=temporary.with_suffix(".png"),
             )
+            progress(0, file.path.name)
             stamp = await asyncio.to_thread(_stamp, file.path)
             measured = await self._workers.run(measure, task, what=file.path.name)
             progress(file.size, file.path.name)
@@ -114,12 +117,16 @@ class Ingest:
             await asyncio.gather(*tasks, return_exceptions=True)
         return {item.file.path: item for item in done}
 
-    async def _store(self, sample: SelectedSample, read: dict[Path, _Read]) -> Sample:
+    async def _store(
+        self, sample: SelectedSample, read: dict[Path, _Read], progress: Progress
+    ) -> Sample:
         files: list[File] = []
         taken = {file.name for file in sample.files}
         for selected in sample.files:
             item = read[selected.path]
+            progress(0, selected.name)
             files.append(await self._store_original(selected, item))
+            progress(selected.size, selected.name)
             if item.measured.has_rendition:
                 name = _rendition_name(selected.name, taken)
                 taken.add(name)

@@ -26,6 +26,7 @@ from node.catalog.records import (
     read_payload,
 )
 from node.catalog.search import Search
+from node.catalog.view import WITHDRAWN
 from node.catalog.views import (
     Completeness,
     DatasetView,
@@ -177,6 +178,16 @@ class Catalog:
     async def dataset(self, dataset: str, *, viewer: Viewer = Viewer.ANONYMOUS) -> DatasetView:
         """Return a dataset as far as the viewer may see it, else raise NotFoundError."""
         return await self._db.read(lambda db: self._read_dataset(db, dataset, viewer))
+
+    async def withdrawn(self, publisher: str) -> list[DatasetView]:
+        """Return a publisher's withdrawn datasets, which no search finds, the newest first."""
+        sql = """select datasets.id from datasets
+                 join publishers on publishers.seq = datasets.publisher
+                 where publishers.id = ? and status = ? order by issued desc, datasets.id"""
+        rows = await self._db.read(
+            lambda db: db.conn.execute(sql, [publisher, WITHDRAWN]).fetchall()
+        )
+        return [await self.dataset(row[0], viewer=Viewer.ADMIN) for row in rows]
 
     async def resolve(self, prefix: str, *, kinds: Sequence[str] = KINDS) -> tuple[str, str]:
         """Return the kind and id of what begins with 8 or more digits; see datasets.resolve."""

@@ -78,7 +78,7 @@ def add_command(  # noqa: PLR0913 - one parameter per option.
     selection = select(paths)
 
     async def work(node: Node) -> Added:
-        with Progress("Reading", total=selection.size) as bar:
+        with Progress("Adding", total=2 * selection.size) as bar:
 
             def progress(size: int, name: str) -> None:
                 bar.say(name)

@@ -31,7 +31,8 @@ def init_command(home: Path, /, *, as_json: bool, **settings: str | None) -> Non
       locmesh init --name "Super-resolution lab" --institution "Institut X" \\
           --contact data@x.example
     """  # noqa: D301
-    config = Config.load(home).with_settings(**settings)
+    # What the environment sets counts for now and is not written down.
+    config = Config.load(home, {}).with_settings(**settings)
     keyring = asyncio.run(_create(config))
     if as_json:
         print_json(
@@ -56,7 +57,7 @@ def init_command(home: Path, /, *, as_json: bool, **settings: str | None) -> Non
 
 async def _create(config: Config) -> Keyring:
     keyring = await create_home(config)
-    async with Node(config) as node:
-        urls = (config.public_url,) if config.public_url else ()
+    async with Node(Config.load(config.home)) as node:
+        urls = (node.config.public_url,) if node.config.public_url else ()
         await node.publishing.publish_node_info(urls)
     return keyring

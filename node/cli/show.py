@@ -37,6 +37,7 @@ class Own:
 
     drafts: list[Draft]
     datasets: list[Hit]
+    withdrawn: list[DatasetView]
 
 
 @click.command("list")
@@ -52,12 +53,21 @@ def list_command(home: Path, *, as_json: bool) -> None:
     own = run_on_home(home, _own)
     if as_json:
         drafts = [_draft_document(draft) for draft in own.drafts]
-        print_json({"drafts": drafts, "datasets": [values_of(hit) for hit in own.datasets]})
+        withdrawn = [
+            {"dataset": view.dataset, "name": view.metadata.name, "issued": view.issued}
+            for view in own.withdrawn
+        ]
+        datasets = [values_of(hit) for hit in own.datasets]
+        print_json({"drafts": drafts, "datasets": datasets, "withdrawn": withdrawn})
         return
-    if not own.drafts and not own.datasets:
+    if not own.drafts and not own.datasets and not own.withdrawn:
         click.echo("Nothing here yet. Add files: locmesh add FILE ... --name ...")
         return
-    rows = [_draft_row(draft) for draft in own.drafts] + [_hit_row(hit) for hit in own.datasets]
+    rows = [
+        *(_draft_row(draft) for draft in own.drafts),
+        *(_hit_row(hit) for hit in own.datasets),
+        *(_withdrawn_row(view) for view in own.withdrawn),
+    ]
     print_table(("id", "state", "name", "locs>", "size>", "samples>", "date"), rows, flexible=2)
 
 
@@ -107,7 +117,8 @@ async def _own(node: Node) -> Own:
         datasets += results.hits
         cursor = results.cursor
         if cursor is None:
-            return Own(drafts=drafts, datasets=datasets)
+            withdrawn = await node.catalog.withdrawn(node.keyring.publisher)
+            return Own(drafts=drafts, datasets=datasets, withdrawn=withdrawn)
 
 
 def _draft_row(draft: Draft) -> tuple[object, ...]:
@@ -133,6 +144,19 @@ def _hit_row(hit: Hit) -> tuple[object, ...]:
         format_size(hit.summary.size),
         hit.summary.samples,
         format_date(hit.issued),
+    )
+
+
+def _withdrawn_row(view: DatasetView) -> tuple[object, ...]:
+    said = view.metadata
+    return (
+        view.dataset[:8],
+        "withdrawn",
+        said.name,
+        format_count(_rows(said.samples)),
+        format_size(_size(said)),
+        len(said.samples),
+        format_date(view.issued),
     )
 
 

@@ -87,6 +87,7 @@ def test_from_files_to_a_published_dataset_and_its_end(shell: Shell, table: Path
     shell.text("withdraw", dataset[:8], "--reason", "Wrong calibration")
     assert shell.document("search")["total"] == 0
     assert "withdrawn: Wrong calibration" in shell.text("show", dataset[:8])
+    assert "withdrawn" in shell.text("list")
 
 
 def test_add_and_publish_at_once_with_a_description_file(
@@ -121,7 +122,7 @@ def test_nothing_is_added_when_it_could_not_be_published(shell: Shell, table: Pa
     assert "bad.csv" in said
     assert "Nothing was imported" in said
     document = shell.document("list")
-    assert document == {"drafts": [], "datasets": []}
+    assert document == {"drafts": [], "datasets": [], "withdrawn": []}
     shell.document("add", bad, "--on-error", "skip")
 
 
