@@ -24,7 +24,7 @@ from node.storage.database import Database
 from node.workers import Workers
 from protocol.verdict import Policy
 
-__all__ = ["DATABASE_FILE", "Node", "create_home", "has_home"]
+__all__ = ["DATABASE_FILE", "STAGING_FOLDER", "Node", "create_home", "has_home"]
 
 DATABASE_FILE = "catalog.db"
 BLOBS_FOLDER = "blobs"

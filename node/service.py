@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from node.app import Node
+from node.app import STAGING_FOLDER, Node
 from node.config import Config
 from node.errors import ConfigError, ConflictError
 from node.housekeeping import sweep_orphans
 from node.lock import FileLock
+from node.storage.intake import Landing
 from node.web.auth import SignIns
 from node.web.server import make_app
 
@@ -132,6 +133,9 @@ def _end_in_time() -> None:
 
 
 async def _sweep(node: Node) -> None:
+    # Whoever takes a place there first removes what killed processes have left.
+    landing = await asyncio.to_thread(Landing, node.config.home / STAGING_FOLDER)
+    await asyncio.to_thread(landing.close)
     while True:
         await sweep_orphans(node.db, node.blobs, node.drafts)
         await asyncio.sleep(SWEEP_INTERVAL_S)
