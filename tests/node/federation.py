@@ -43,7 +43,7 @@ class Site:
         self.name = name
         self.port = port
         self.config = Config.load(home, {}).with_settings(
-            name=name, port=port, discovery=("exchange",), **settings
+            **{"name": name, "port": port, "discovery": ("exchange",), **settings}
         )
         self.url = f"http://127.0.0.1:{port}"
         self.node: Node

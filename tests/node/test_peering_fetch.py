@@ -2,6 +2,7 @@ import asyncio
 import hashlib
 import random
 import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,17 +12,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from node.errors import DamagedError, NodeError, NotFoundError, PeerError
-from node.peering.addresses import AddressPolicy, Trust, parse_peer_url
-from node.peering.client import Connections, PeerAddress
+from node.peering.addresses import Trust, parse_peer_url
+from node.peering.client import PeerAddress
 from node.peering.fetch import Fetcher
 from node.peering.partial import PartialBlob
-from node.peering.safe_session import SafeSession
-from node.peering.signing import RequestSigner
-from node.peering.sources import Sources
 from node.storage.blobs import DirectoryBlobs
-from protocol.identity import DigestHex, SigningKey
+from protocol.identity import DigestHex
 from protocol.merkle import MerkleBuilder, piece_length_for
 from protocol.records import BlobRef
+from tests.node.fetching import Known, connections
 
 PIECE = 1 << 20
 DATA = random.Random(5).randbytes(5 * PIECE + 12_345)
@@ -72,25 +71,13 @@ class Holder:
         return PeerAddress(url=url, trust=Trust.OPERATOR, name=self.name)
 
 
-class Known(Sources):
-    def __init__(self, addresses: list[PeerAddress]) -> None:
-        self.addresses = addresses
-
-    async def of(self, sha256: str, *, origin: str | None = None) -> list[PeerAddress]:
-        del sha256, origin
-        return self.addresses
-
-
 Start = Callable[..., Awaitable[Fetcher]]
 
 
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
     servers: list[TestServer] = []
-    key = SigningKey.from_seed(b"\x07" * 32)
-    connections = Connections(
-        SafeSession(AddressPolicy(on_link=tuple)), RequestSigner("", key, clock=lambda: 0)
-    )
+    way = connections()
     blobs = DirectoryBlobs(tmp_path / "blobs")
 
     async def begin(*holders: Holder) -> Fetcher:
@@ -102,10 +89,10 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
             await holder.server.start_server()
             servers.append(holder.server)
         sources = Known([holder.address for holder in holders])
-        return Fetcher(blobs, tmp_path / "partial", sources=sources, connections=connections)
+        return Fetcher(blobs, tmp_path / "partial", sources=sources, connections=way)
 
     yield begin
-    await connections.close()
+    await way.close()
     for server in servers:
         await server.close()
     await blobs.close()
@@ -219,6 +206,31 @@ async def test_an_interrupted_fetch_goes_on_where_it_was(start: Start) -> None:
         await task
     report = await fetcher.fetch(REF)
     assert 0 < sum(report.fetched.values()) <= REF.size - 3 * PIECE
+
+
+@pytest.mark.processes
+async def test_a_killed_fetch_goes_on_where_it_was(start: Start, tmp_path: Path) -> None:
+    holder = Holder(pause_s=0.05)
+    fetcher = await start(holder)
+    arguments = [tmp_path, holder.address.url, REF.sha256, REF.size, REF.merkle_root]
+    for pieces in (2, 4):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.node.fetching",
+            *map(str, arguments),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        async for line in process.stdout:
+            if int(line) >= pieces * PIECE:
+                process.kill()
+        assert await process.wait() != 0
+        assert not await DirectoryBlobs(tmp_path / "blobs").has(REF.sha256)
+    holder.served.clear()
+    report = await fetcher.fetch(REF)
+    assert sum(report.fetched.values()) <= REF.size - 4 * PIECE
+    assert len(holder.served) <= 2
 
 
 async def test_a_partial_copy_is_believed_piece_by_piece(tmp_path: Path) -> None:
