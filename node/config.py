@@ -80,6 +80,11 @@ class Config:
         "Private networks in which addresses told by peers may lie, beside public ones.",
         parse=parse_networks,
     )
+    proxy: str = setting(
+        "",
+        "HTTP proxy for requests to other nodes; neighbours found by mdns are called directly.",
+        parse=parse_url,
+    )
     storage: str = setting(
         "directory",
         "Where blobs are kept: `directory`, in the home.",

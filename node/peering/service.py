@@ -68,7 +68,7 @@ class Peering:
             peers=node.peers,
             serving=self.serving,
             blobs=node.blobs,
-            connections=Connections(SafeSession(policy), signer),
+            connections=Connections(SafeSession(policy, proxy=config.proxy), signer),
             clock=node.clock,
         )
         self.verifier = RequestVerifier(own, self.serving.online_keys, clock=node.clock)

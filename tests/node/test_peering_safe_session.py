@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.test_utils import BaseTestServer, TestServer
+from aiohttp.test_utils import BaseTestServer, RawTestServer, TestServer
 from yarl import URL
 
 from node.errors import PeerError
@@ -138,3 +138,24 @@ async def test_proxy_settings_of_the_environment_are_ignored(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     assert b"Host" in await fetch(session, server.make_url("/echo"))
+
+
+async def test_a_proxy_of_the_settings_is_used_but_not_for_neighbours() -> None:
+    asked: list[str] = []
+
+    async def proxy(request: web.BaseRequest) -> web.Response:
+        asked.append(str(request.url))
+        return web.Response(text="by proxy")
+
+    async with RawTestServer(proxy) as server:
+        policy = AddressPolicy(on_link=lambda: (ip_network("127.0.0.0/8"),))
+        session = SafeSession(policy, proxy=str(server.make_url("")))
+        for trust in (Trust.OPERATOR, Trust.EXCHANGE):
+            assert await fetch(session, URL("http://lab.example/plain"), trust) == b"by proxy"
+        assert asked == ["http://lab.example/plain"] * 2
+        with pytest.raises(PeerError, match="not a public address"):
+            await fetch(session, URL("http://10.0.0.1/plain"), Trust.EXCHANGE)
+        with pytest.raises(PeerError, match="neighbour"):
+            await fetch(session, URL(f"http://127.0.0.1:{server.port}/plain"), Trust.MDNS)
+        assert len(asked) == 2
+        await session.close()
