@@ -203,7 +203,7 @@ class Batch:
     def _show(self, candidate: Candidate, verdict: Verdict, *, publisher: int, row: int) -> None:
         record = candidate.record
         if verdict.current and isinstance(record, Dataset):
-            self._view.show(candidate.chain.id, record, record=row)
+            self._view.show(candidate.chain.id, record, publisher=publisher, record=row)
         elif verdict.current and isinstance(record, Withdrawal):
             self._view.refresh(candidate.chain.id)
         elif verdict.current and isinstance(record, NodeInfo):
@@ -232,6 +232,7 @@ class Batch:
         return self._touched.setdefault((publisher, scope), _Touched())
 
     def _close(self) -> None:
+        self._view.close()
         if self._rejected:
             note_rejections(self._db, self._rejected, origin=(self._source, self._now))
         if self._held_of:

@@ -25,7 +25,10 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class CurrentView:
-    """Writes the current view. Lives as long as one transaction.
+    """Writes the current view. Lives as long as one transaction, and `close` belongs to it.
+
+    The words go in last, all at once: whatever else is written in between makes FTS5 put down
+    what it has gathered, and a hundred small segments cost several times one large one.
 
     Args:
         db: In that transaction.
@@ -34,18 +37,30 @@ class CurrentView:
     def __init__(self, db: sqlite_utils.Database) -> None:
         self._db = db
         self._terms: dict[tuple[str, str], int] = {}
+        self._texts: list[list[str | int]] = []
+        self._last_text = 0
 
-    def show(self, dataset_id: str, dataset: Dataset, *, record: int) -> None:
+    def close(self) -> None:
+        """Write what has been gathered."""
+        self._db.conn.executemany(
+            "insert into dataset_text (rowid, name, tags, authors, description, documentation, "
+            "files) values (?, ?, ?, ?, ?, ?, ?)",
+            self._texts,
+        )
+        self._texts.clear()
+
+    def show(self, dataset_id: str, dataset: Dataset, *, publisher: int, record: int) -> None:
         """Make a record the one that a dataset shows."""
         summary = measure(dataset)
         row = [
             dataset_id,
+            publisher,
             record,
             record,
             dataset.revision,
             dataset.visibility,
             dataset.issued,
-            _add_text(self._db, dataset),
+            self._add_text(dataset),
             dataset.name,
             dataset.license,
             summary.dimension,
@@ -55,7 +70,7 @@ class CurrentView:
             summary.size,
             _card(dataset, summary),
         ]
-        cursor = self._db.conn.execute(_SHOW, [*row, record])
+        cursor = self._db.conn.execute(_SHOW, row)
         seq = int(cursor.fetchall()[0][0])
         first = dataset.revision == 1
         self._put_terms(seq, dataset.tags, first=first)
@@ -78,10 +93,13 @@ class CurrentView:
             "select record, status from datasets where id = ?", [dataset_id]
         ).fetchone()
         if known is None or known[0] != shown[0] or known[1] == REVOKED:
-            payload = self._db.conn.execute(
-                "select payload from payloads where record = ?", [shown[0]]
-            ).fetchone()[0]
-            self.show(dataset_id, Dataset.from_bytes(payload), record=shown[0])
+            payload, publisher = self._db.conn.execute(
+                "select payload, publisher from payloads join records on seq = record "
+                "where record = ?",
+                [shown[0]],
+            ).fetchone()
+            dataset = Dataset.from_bytes(payload)
+            self.show(dataset_id, dataset, publisher=publisher, record=shown[0])
         newest = counting[0]
         status = WITHDRAWN if newest[1] == "withdrawal" else CURRENT
         self._db.conn.execute(
@@ -92,6 +110,15 @@ class CurrentView:
     def mark_forked(self, dataset_id: str) -> None:
         """Flag a dataset of which two records of one revision exist."""
         self._db.conn.execute("update datasets set forked = 1 where id = ?", [dataset_id])
+
+    def _add_text(self, dataset: Dataset) -> int:
+        if not self._last_text:
+            self._last_text = self._db.conn.execute(
+                "select coalesce(max(id), 0) from dataset_text_docsize"
+            ).fetchone()[0]
+        self._last_text += 1
+        self._texts.append([self._last_text, *_words(dataset)])
+        return self._last_text
 
     def _put_terms(self, dataset: int, tags: tuple[Tag, ...], *, first: bool) -> None:
         if not first:
@@ -119,8 +146,7 @@ class CurrentView:
 _SHOW = f"""
     insert into datasets (id, publisher, record, current, revision, visibility, status, forked,
         issued, text, name, license, dimension, localizations, precision_nm, fov_um, size, card)
-    select ?, publisher, ?, ?, ?, ?, {CURRENT}, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-    from records where seq = ?
+    values (?, ?, ?, ?, ?, ?, {CURRENT}, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     on conflict (id) do update set record = excluded.record, current = excluded.current,
         revision = excluded.revision, status = excluded.status, issued = excluded.issued,
         text = excluded.text, name = excluded.name, license = excluded.license,
@@ -130,24 +156,20 @@ _SHOW = f"""
     returning seq"""
 
 
-def _add_text(db: sqlite_utils.Database, dataset: Dataset) -> int:
+def _words(dataset: Dataset) -> list[str]:
+    """Return what is indexed: name, tags, authors, description, documentation, files."""
     tags = " ".join(f"{tag.term} {tag.label}" for tag in dataset.tags)
     authors = " ".join(f"{item.name} {item.affiliation} {item.orcid}" for item in dataset.authors)
     samples = " ".join(f"{item.name} {item.description}" for item in dataset.samples)
     files = [file.name for sample in dataset.samples for file in sample.files]
-    cursor = db.conn.execute(
-        "insert into dataset_text (name, tags, authors, description, documentation, files) "
-        "values (?, ?, ?, ?, ?, ?)",
-        [
-            dataset.name,
-            tags,
-            f"{authors} {dataset.uploaded_by}",
-            dataset.description,
-            dataset.documentation[:INDEXED_LENGTH_MAX],
-            samples[:INDEXED_LENGTH_MAX] + " " + " ".join(files[:INDEXED_FILES_MAX]),
-        ],
-    )
-    return int(cursor.lastrowid or 0)
+    return [
+        dataset.name,
+        tags,
+        f"{authors} {dataset.uploaded_by}",
+        dataset.description,
+        dataset.documentation[:INDEXED_LENGTH_MAX],
+        samples[:INDEXED_LENGTH_MAX] + " " + " ".join(files[:INDEXED_FILES_MAX]),
+    ]
 
 
 def _card(dataset: Dataset, summary: HitSummary) -> str:
