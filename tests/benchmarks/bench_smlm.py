@@ -5,7 +5,7 @@
 
 The peers come from the `benchmark` extra (pip install 'locmesh[benchmark]'); those that are not
 installed are named and left out. Every figure is the best of `--repeats` fresh processes: wall
-seconds of the call alone, and the peak memory of the process beyond what it had before the call.
+seconds of the call alone, the peak memory of the process, and by how much the call raised it.
 """
 
 from __future__ import annotations
@@ -221,13 +221,15 @@ def show(results: list[dict[str, Any]], rows: int) -> None:
     """Print the table."""
     raw = rows * 4 * len(COLUMNS)
     print(f"\n{rows:,} rows x {len(COLUMNS)} float32 = {raw / 1e6:.0f} MB raw")
-    print(f"{'':26}{'':16}{'wall s':>9}{'cpu s':>9}{'peak MB':>9}{'x wall':>8}{'x peak':>8}")
+    print(
+        f"{'':26}{'':16}{'wall s':>9}{'cpu s':>9}{'peak MB':>9}{'+ MB':>7}{'x wall':>8}{'x peak':>8}"
+    )
     for item in results:
-        peak, ratio = item["peak_bytes"], item["peak_ratio"]
+        peak, ratio, grown = item["peak_bytes"], item["peak_ratio"], item["grown_bytes"]
         note = "" if item["rows_measured"] == rows else f"  scaled from {item['rows_measured']:,}"
         print(
             f"{item['what']:26}{item['who']:16}{item['wall_s']:9.2f}{item['cpu_s']:9.2f}"
-            f"{peak / 1e6 if peak else float('nan'):9.0f}{item['wall_ratio']:8.1f}"
+            f"{(peak or 0) / 1e6:9.0f}{(grown or 0) / 1e6:7.0f}{item['wall_ratio']:8.1f}"
             f"{ratio or float('nan'):8.1f}{note}"
         )
 
