@@ -221,8 +221,8 @@ def show(results: list[dict[str, Any]], rows: int) -> None:
     """Print the table."""
     raw = rows * 4 * len(COLUMNS)
     print(f"\n{rows:,} rows x {len(COLUMNS)} float32 = {raw / 1e6:.0f} MB raw")
-    print(
-        f"{'':26}{'':16}{'wall s':>9}{'cpu s':>9}{'peak MB':>9}{'+ MB':>7}{'x wall':>8}{'x peak':>8}"
+    heads = f"{'wall s':>9}{'cpu s':>9}{'peak MB':>9}{'+ MB':>7}{'x wall':>8}{'x peak':>8}"
+    print(f"{'':42}{heads}")
     )
     for item in results:
         peak, ratio, grown = item["peak_bytes"], item["peak_ratio"], item["grown_bytes"]
