@@ -223,7 +223,6 @@ def show(results: list[dict[str, Any]], rows: int) -> None:
     print(f"\n{rows:,} rows x {len(COLUMNS)} float32 = {raw / 1e6:.0f} MB raw")
     heads = f"{'wall s':>9}{'cpu s':>9}{'peak MB':>9}{'+ MB':>7}{'x wall':>8}{'x peak':>8}"
     print(f"{'':42}{heads}")
-    )
     for item in results:
         peak, ratio, grown = item["peak_bytes"], item["peak_ratio"], item["grown_bytes"]
         note = "" if item["rows_measured"] == rows else f"  scaled from {item['rows_measured']:,}"
