@@ -8,19 +8,11 @@ from types import ModuleType
 import pytest
 
 import smlmfmt
-from smlmfmt import (
-    columns,
-    errors,
-    smlm_archive,
-    smlm_file,
-    smlm_images,
-    smlm_manifest,
-    smlm_tables,
-    text,
-)
+from smlmfmt import columns, errors, text
+from smlmfmt.smlm import archive, file, images, manifest, tables
 
 DOC = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
-MODULES = (smlm_archive, smlm_manifest, smlm_tables, smlm_images, smlm_file, text)
+MODULES = (archive, manifest, tables, images, file, text)
 LIMITS = [
     (module, name)
     for module in MODULES
@@ -44,4 +36,4 @@ def test_formats_are_named(info: smlmfmt.FormatInfo) -> None:
 @pytest.mark.parametrize(("module", "name"), LIMITS, ids=str)
 def test_limits_are_named(module: ModuleType, name: str) -> None:
     prefix = module.__name__.removeprefix("smlmfmt.")
-    assert f"`{prefix}.{name}`" in DOC or (name == "MANIFEST_SIZE_MAX" and module is smlm_file)
+    assert f"`{prefix}.{name}`" in DOC or (name == "MANIFEST_SIZE_MAX" and module is file)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import smlmfmt
 from smlmfmt import Bundle, FormatError, LocTable
-from smlmfmt.smlm_manifest import parse_manifest
-from smlmfmt.smlm_write import write_smlm
-from smlmfmt.smlm_zip import ZipWriter
+from smlmfmt.smlm.manifest import parse_manifest
+from smlmfmt.smlm.write import write_smlm
+from smlmfmt.smlm.zip import ZipWriter
 from smlmfmt.thunderstorm import write_thunderstorm
 from tests.smlmfmt.archives import ROWS, entry, layout, manifest, pack
 from tests.smlmfmt.test_smlm import PNG, transposed

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from smlmfmt import smlm_archive
 from smlmfmt.errors import ArchiveError, FormatError, SizeLimitError
-from smlmfmt.smlm_archive import Archive
+from smlmfmt.smlm import archive as smlm_archive
+from smlmfmt.smlm.archive import Archive
 from tests.smlmfmt.archives import ROWS, entry, manifest, pack, read, table
 
 

@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import smlmfmt
-from smlmfmt import Bundle, Image, LocTable, deflate, smlm, smlm_write, smlm_zip
+from smlmfmt import Bundle, Image, LocTable, deflate, smlm
 from smlmfmt.errors import HeaderError, RowError, UnitError
-from smlmfmt.smlm_write import ExactnessWarning
+from smlmfmt.smlm import write as smlm_write
+from smlmfmt.smlm import zip as smlm_zip
+from smlmfmt.smlm.write import ExactnessWarning
 from tests.smlmfmt.test_smlm import PNG
 
 

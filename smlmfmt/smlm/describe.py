@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from smlmfmt.errors import HeaderError, UnitError
-from smlmfmt.smlm_images import THUMBNAIL
-from smlmfmt.smlm_manifest import FORMAT_VERSION
-from smlmfmt.smlm_rows import Layout
-from smlmfmt.smlm_spec import INDEX_KEY
+from smlmfmt.smlm.images import THUMBNAIL
+from smlmfmt.smlm.manifest import FORMAT_VERSION
+from smlmfmt.smlm.rows import Layout
+from smlmfmt.smlm.spec import INDEX_KEY
 from smlmfmt.table import Bundle, Image, LocTable
 
 __all__ = [

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from smlmfmt.errors import HeaderError, SizeLimitError
-from smlmfmt.smlm_spec import ImageSpec, Manifest, integer, member_name, plain_text, short
-from smlmfmt.smlm_tables import TableParser
+from smlmfmt.smlm.spec import ImageSpec, Manifest, integer, member_name, plain_text, short
+from smlmfmt.smlm.tables import TableParser
 
 __all__ = ["FORMAT_VERSION", "IMAGE_SUFFIXES", "MANIFEST_SIZE_MAX", "parse_manifest"]
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from smlmfmt import deflate
-from smlmfmt.smlm_describe import (
+from smlmfmt.smlm.describe import (
     HASHED_COLUMNS,
     ExactnessWarning,
     Part,
@@ -24,8 +24,8 @@ from smlmfmt.smlm_describe import (
     manifest_of,
     parts_of,
 )
-from smlmfmt.smlm_spec import INDEX_KEY
-from smlmfmt.smlm_zip import ZipWriter
+from smlmfmt.smlm.spec import INDEX_KEY
+from smlmfmt.smlm.zip import ZipWriter
 from smlmfmt.table import Bundle
 
 __all__ = ["HASHED_COLUMNS", "ExactnessWarning", "write_smlm"]

@@ -14,11 +14,11 @@ import numpy as np
 
 from smlmfmt.errors import FormatError
 from smlmfmt.format import Format, FormatInfo, ReadOptions
-from smlmfmt.smlm_archive import Archive
-from smlmfmt.smlm_file import SmlmFile, StoredTable
-from smlmfmt.smlm_images import read_images
-from smlmfmt.smlm_spec import TableSpec
-from smlmfmt.smlm_write import HASHED_COLUMNS, write_smlm
+from smlmfmt.smlm.archive import Archive
+from smlmfmt.smlm.file import SmlmFile, StoredTable
+from smlmfmt.smlm.images import read_images
+from smlmfmt.smlm.spec import TableSpec
+from smlmfmt.smlm.write import HASHED_COLUMNS, write_smlm
 from smlmfmt.table import Bundle, LocTable
 
 __all__ = ["FORMAT", "deviations", "iter_blocks", "read_rows", "read_smlm"]

@@ -6,9 +6,9 @@ import base64
 import binascii
 from collections.abc import Iterator
 
-from smlmfmt.smlm_archive import Archive, Entry
-from smlmfmt.smlm_manifest import IMAGE_SUFFIXES
-from smlmfmt.smlm_spec import ImageSpec, Manifest, member_name
+from smlmfmt.smlm.archive import Archive, Entry
+from smlmfmt.smlm.manifest import IMAGE_SUFFIXES
+from smlmfmt.smlm.spec import ImageSpec, Manifest, member_name
 from smlmfmt.table import Image
 
 __all__ = ["THUMBNAIL", "read_images"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from smlmfmt.errors import FormatError, HeaderError, SizeLimitError
-from smlmfmt.smlm_spec import (
+from smlmfmt.smlm.spec import (
     INDEX_KEY,
     Manifest,
     Segments,

@@ -14,11 +14,11 @@ from smlmfmt import deflate, delimited
 from smlmfmt.columns import LENGTHS, ColumnName, canonical_names, in_nanometres, normal_unit
 from smlmfmt.errors import ArchiveError, HeaderError, RowError
 from smlmfmt.format import ReadOptions
-from smlmfmt.smlm_archive import DEFLATED, Archive, Entry
-from smlmfmt.smlm_images import find
-from smlmfmt.smlm_manifest import MANIFEST_SIZE_MAX, parse_manifest
-from smlmfmt.smlm_rows import Columns, Layout, transposed_columns
-from smlmfmt.smlm_spec import Manifest, Segments, TableSpec
+from smlmfmt.smlm.archive import DEFLATED, Archive, Entry
+from smlmfmt.smlm.images import find
+from smlmfmt.smlm.manifest import MANIFEST_SIZE_MAX, parse_manifest
+from smlmfmt.smlm.rows import Columns, Layout, transposed_columns
+from smlmfmt.smlm.spec import Manifest, Segments, TableSpec
 from smlmfmt.table import LocTable
 
 __all__ = ["SmlmFile", "StoredTable"]
