@@ -8,7 +8,7 @@ from node.catalog.records import chain_name, read_envelopes
 from node.catalog.waiting import note_rejections
 from node.storage.database import Database
 from protocol.envelope import Envelope
-from protocol.errors import RemoteProtocolError, SizeLimitError
+from protocol.errors import SizeLimitError
 from protocol.identity import DigestHex
 from protocol.records import Identity
 from protocol.succession import Lineage
@@ -68,7 +68,7 @@ class Serving:
                  where dataset_blobs.current and kind = 'thumbnail'"""
         return await self._db.read(lambda db: {row[0].hex(): row[1] for row in db.execute(sql)})
 
-    async def note_refusal(self, source: str, error: RemoteProtocolError, *, what: str) -> None:
+    async def note_refusal(self, source: str, error: BaseException | None, *, what: str) -> None:
         """Write down that a peer's message could not be read, for the page of that peer."""
         reason = Reason.TOO_LARGE if isinstance(error, SizeLimitError) else Reason.MALFORMED
         verdict = Verdict(

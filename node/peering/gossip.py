@@ -90,31 +90,34 @@ async def _suggest(context: Context, reports: list[PeerReport]) -> None:
     offered = [
         url for report in reports if report.publisher not in publishers for url in report.urls
     ]
-    for url in dict.fromkeys(offered[:SUGGESTIONS_PER_PEER_MAX]):
-        if url.rstrip("/") in known or not _is_meaningful_elsewhere(url):
+    for text in dict.fromkeys(offered[:SUGGESTIONS_PER_PEER_MAX]):
+        url = _meaningful_here(text)
+        if url is None or url in known:
             continue
         try:
-            await context.peers.add(url.rstrip("/"), source="exchange")
+            await context.peers.add(url, source="exchange")
         except ConflictError as error:
             _logger.info("%s", error)
             return
 
 
-def _is_meaningful_elsewhere(url: str) -> bool:
-    """Say whether a URL can mean the same place here as it did to who told us."""
+def _meaningful_here(text: str) -> str | None:
+    """Return a URL if it can mean the same place here as it did to who told us."""
     try:
-        host = parse_peer_url(url).host or ""
+        url = parse_peer_url(text)
     except PeerError:
-        return False
+        return None
+    host = url.host or ""
     if host == "localhost" or host.endswith((".localhost", ".local")):
-        return False
+        return None
     try:
         address = ip_address(host)
     except ValueError:
-        return True
-    return not (
+        return str(url)
+    is_only_theirs = (
         address.is_loopback
         or address.is_link_local
         or address.is_multicast
         or address.is_unspecified
     )
+    return None if is_only_theirs else str(url)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from node.errors import NodeError, PeerError
 from node.peering.client import PeerAddress, PeerClient, RefusedError
 from node.peering.context import Context, Memory
-from node.peering.gossip import note_report
+from node.peering.gossip import note_report, reconcile_holdings
 from node.peering.hub import Hub
 from node.peering.round import Exchange, SyncReport
 from node.peering.safe_session import CHUNK_SIZE, UnreachableError
@@ -24,6 +24,7 @@ __all__ = ["PeerLink"]
 
 SILENCE_MAX_S = 30.0
 ROUND_EVERY_S = 300.0
+HOLDINGS_EVERY_S = 15.0
 RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 10.0
 BACKLOG_MAX = 256
@@ -62,6 +63,7 @@ class PeerLink:
         self._listening = asyncio.Event()
         self._has_missed_events = False
         self._has_met = False
+        self._last_breach = ""
 
     def hurry(self) -> None:
         """Try again at once: the peer has just been heard of."""
@@ -131,6 +133,7 @@ class PeerLink:
             asyncio.create_task(self._apply_events(client)),
             asyncio.create_task(self._offer_changes(client)),
             asyncio.create_task(self._repeat_rounds(address)),
+            asyncio.create_task(self._repeat_holdings(client)),
         ]
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -209,6 +212,12 @@ class PeerLink:
             await asyncio.sleep(ROUND_EVERY_S * random.uniform(0.75, 1.25))  # noqa: S311
             await self._round(address)
 
+    async def _repeat_holdings(self, client: PeerClient) -> None:
+        """Ask often what the peer holds: no event tells, and an unchanged set costs 30 bytes."""
+        while True:
+            await asyncio.sleep(HOLDINGS_EVERY_S * random.uniform(0.75, 1.25))  # noqa: S311
+            await reconcile_holdings(self._context, client)
+
     def _exchange(self, client: PeerClient, report: SyncReport) -> Exchange:
         return Exchange(self._context, client, memory=self._memory, report=report)
 
@@ -218,6 +227,12 @@ class PeerLink:
         await self._context.peers.note_error(str(address.url), str(error))
         if isinstance(error, UnreachableError):
             await self._note_reachable(address.publisher, address, is_reachable=False)
+        breach = error.__cause__
+        is_new = isinstance(breach, RemoteProtocolError) and str(error) != self._last_breach
+        if is_new and address.publisher is not None:
+            # The row's last error is gone with the next success; a breach stays on the page.
+            self._last_breach = str(error)
+            await self._context.serving.note_refusal(address.publisher, breach, what="answer")
 
     async def _note_reachable(
         self, publisher: str | None, address: PeerAddress, *, is_reachable: bool

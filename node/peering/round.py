@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -34,6 +35,7 @@ FRAME_SIZE_MAX = 500_000
 ROUND_TRIPS_MAX = 1_000
 IDLE_TRIPS_MAX = 24  # Messages that find nothing; narrowing a million items down takes five.
 ADMIT_COUNT_MAX = 500
+ADMISSIONS_MAX = 1  # that run on while the next batch comes
 OFFER_SIZE_MAX = 8 << 20
 RECORDS_TIMEOUT_S = 300.0
 ROUNDS_PASSES_MAX = 8
@@ -207,18 +209,18 @@ class Exchange:
     async def _pull_once(self, wanted: Sequence[str]) -> list[str]:
         """Return the ids of records that still wait for others."""
         waiting: list[str] = []
-        admission: asyncio.Task[list[str]] | None = None
+        admissions: deque[asyncio.Task[list[str]]] = deque()
         try:
             for start in range(0, len(wanted), RECORD_IDS_MAX):
                 ids = wanted[start : start + RECORD_IDS_MAX]
                 async with aclosing(self._fetch(ids)) as batches:
                     async for batch in batches:
-                        # The next batch is on its way while this one is verified and stored.
-                        if admission is not None:
-                            waiting += await admission
-                        admission = asyncio.create_task(self.admit(batch))
+                        # One batch is on its way, one is verified, and one is stored.
+                        admissions.append(asyncio.create_task(self.admit(batch)))
+                        if len(admissions) > ADMISSIONS_MAX:
+                            waiting += await admissions.popleft()
         finally:
-            if admission is not None:
+            for admission in admissions:
                 waiting += await admission
         self._report.held = len(waiting)
         return waiting
@@ -234,8 +236,7 @@ class Exchange:
                 async for data in response.content.iter_chunked(CHUNK_SIZE):
                     self._client.received += len(data)
                     for envelope in stream.feed(data):
-                        if envelope.id not in asked:
-                            raise PeerError(f"{title} sent record {envelope.id}, not asked for")
+                        _check_asked(envelope, asked)
                         asked.remove(envelope.id)
                         batch.append(envelope)
                     if len(batch) >= ADMIT_COUNT_MAX:
@@ -253,25 +254,38 @@ async def reconcile(
     client: PeerClient, path: str, *, items: ItemSet, query: dict[str, str]
 ) -> tuple[set[bytes], set[bytes]]:
     """Compare a set with the peer's over HTTP; return what only we have and what only it has."""
+
+    async def ask(message: bytes) -> bytes:
+        size_max = 2 * FRAME_SIZE_MAX
+        return await client.send("POST", path, query=query, body=message, size_max=size_max)
+
     try:
-        initiator = await asyncio.to_thread(Initiator, items, frame_limit=FRAME_SIZE_MAX)
-        message: bytes | None = await asyncio.to_thread(initiator.initiate)
-        found, idle_trips = 0, 0
-        for _ in range(ROUND_TRIPS_MAX):
-            if message is None:
-                return initiator.have, initiator.need
-            if idle_trips > IDLE_TRIPS_MAX:
-                break
-            answer = await client.send(
-                "POST", path, query=query, body=message, size_max=2 * FRAME_SIZE_MAX
-            )
-            message = await asyncio.to_thread(initiator.reconcile, answer)
-            count = len(initiator.have) + len(initiator.need)
-            idle_trips = idle_trips + 1 if count == found else 0
-            found = count
+        return await _converse(items, ask)
     except RemoteProtocolError as error:
         raise PeerError(f"{client.address.title}, reconcile: {error}") from error
-    raise PeerError(f"{client.address.title}, reconcile: it leads to no end")
+
+
+async def _converse(
+    items: ItemSet, ask: Callable[[bytes], Awaitable[bytes]]
+) -> tuple[set[bytes], set[bytes]]:
+    initiator = await asyncio.to_thread(Initiator, items, frame_limit=FRAME_SIZE_MAX)
+    message: bytes | None = await asyncio.to_thread(initiator.initiate)
+    found, idle_trips = 0, 0
+    for _ in range(ROUND_TRIPS_MAX):
+        if message is None:
+            return initiator.have, initiator.need
+        if idle_trips > IDLE_TRIPS_MAX:
+            break
+        message = await asyncio.to_thread(initiator.reconcile, await ask(message))
+        count = len(initiator.have) + len(initiator.need)
+        idle_trips = idle_trips + 1 if count == found else 0
+        found = count
+    raise RemoteProtocolError("its answers lead to no end")
+
+
+def _check_asked(envelope: Envelope, asked: set[str]) -> None:
+    if envelope.id not in asked:
+        raise RemoteProtocolError(f"record {envelope.id} was not asked for")
 
 
 def _head(envelope: Envelope) -> Head | None:

@@ -20,6 +20,7 @@ from yarl import URL
 
 from node.errors import PeerError
 from node.peering.addresses import AddressPolicy, Trust
+from protocol.errors import SizeLimitError
 
 __all__ = ["Outbound", "SafeSession", "UnreachableError", "read_body"]
 
@@ -188,14 +189,14 @@ async def read_body(
     """
     where = f"{response.url.host}:{response.url.port}"
     if (response.content_length or 0) > size_max:
-        raise PeerError(f"{where} answers with {response.content_length} bytes; limit {size_max}")
+        raise _oversized(f"{where} answers with {response.content_length} bytes; limit {size_max}")
     body = bytearray()
     try:
         async with asyncio.timeout(timeout_s):
             async for chunk in response.content.iter_chunked(CHUNK_SIZE):
                 body += chunk
                 if len(body) > size_max:
-                    raise PeerError(f"{where} answers with more than {size_max} bytes")
+                    raise _oversized(f"{where} answers with more than {size_max} bytes")
     except TimeoutError as error:
         if timeout_s is None:
             raise  # The request's own limit; the session says it in words.
@@ -203,3 +204,9 @@ async def read_body(
     except aiohttp.ClientError as error:
         raise UnreachableError(f"{where} broke off its answer: {error}") from error
     return bytes(body)
+
+
+def _oversized(sentence: str) -> PeerError:
+    error = PeerError(sentence)
+    error.__cause__ = SizeLimitError(sentence)  # A breach of the protocol, not an accident.
+    return error

@@ -15,8 +15,8 @@ from protocol.records import BlobRef, Dataset, parse_record
 __all__ = ["ThumbnailRunner"]
 
 WAITING_MAX = 50_000
-TRIES_MAX = 4
-RETRY_S = 5.0
+TRIES_MAX = 6
+RETRY_S = 0.5
 CONCURRENT = 4
 RECORDS_AT_ONCE = 500
 
@@ -81,5 +81,5 @@ class ThumbnailRunner:
             except NodeError as error:
                 _logger.debug("thumbnail %s: %s", blob.sha256, error)
                 if tries + 1 < TRIES_MAX:
-                    await asyncio.sleep(RETRY_S)
+                    await asyncio.sleep(RETRY_S * 2**tries)
                     self._waiting.append((blob, origin, tries + 1))

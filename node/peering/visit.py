@@ -118,6 +118,7 @@ class Visit:
                 await exchange.offer(have, first=name)
                 await self._offer_head(exchange, name, heads.get(name))
                 await self._settle(name, heads, is_equal=not have and not need)
+                await self._note_incomplete(name)
 
     async def _is_settled(self, publisher: str, heads: dict[str, Envelope]) -> bool:
         if publisher not in heads:
@@ -132,6 +133,15 @@ class Visit:
         if is_equal and publisher in heads:
             items = await self._context.catalog.items(publisher, "public")
             self._memory.settled[key] = (heads[publisher].id, len(items))
+
+    async def _note_incomplete(self, publisher: str) -> None:
+        """Say whose records are still not all here, although this peer had its chance."""
+        state = await self._context.catalog.completeness(publisher, "public")
+        if state.head is not None and not state.complete:
+            self._report.note(
+                f"publisher {publisher[:8]} says it has {state.head.count} records; "
+                f"{state.count} are here"
+            )
 
     async def _offer_head(
         self, exchange: Exchange, publisher: str, theirs: Envelope | None

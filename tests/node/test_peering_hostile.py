@@ -204,6 +204,8 @@ async def test_answers_that_break_the_protocol_end_the_round(
     (peer,) = await honest.node.peers.list()
     assert report.error
     assert peer.last_error == report.error[:500]
+    (reason,) = await reasons(honest, liar)
+    assert reason == ("too-large" if len(answer) > 1 << 20 else "malformed")
     if path in {"node", "heads", "records", "reconcile"}:
         assert (await state(honest)).keys() == before.keys()
         assert not await honest.knows("two")
