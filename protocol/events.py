@@ -14,7 +14,7 @@ from protocol.identity import PublisherId, RecordId
 from protocol.messages import PeerReport
 from protocol.payload import Fields, encode_json, parse_json
 
-__all__ = ["KEEP_ALIVE", "Event", "EventStream", "PeerEvent", "RecordsEvent"]
+__all__ = ["KEEP_ALIVE", "Event", "EventStream", "HoldingsEvent", "PeerEvent", "RecordsEvent"]
 
 KEEP_ALIVE = b": keep-alive\n\n"
 _SCOPES = frozenset({"public", "members"})
@@ -60,7 +60,16 @@ class PeerEvent:
         return _frame("peer", self.report.to_wire())
 
 
-Event: TypeAlias = RecordsEvent | PeerEvent
+@dataclass(frozen=True, slots=True)
+class HoldingsEvent:
+    """`event: holdings`: that node holds other blobs than before; which ones, reconciling tells."""
+
+    def encode(self) -> bytes:
+        """Return the event as it goes over the wire."""
+        return _frame("holdings", {})
+
+
+Event: TypeAlias = RecordsEvent | PeerEvent | HoldingsEvent
 
 
 class EventStream:
@@ -111,6 +120,8 @@ class EventStream:
         if name_ == "peer":
             value_ = parse_json(data, size_max=limits.EVENT_SIZE_MAX)
             return PeerEvent(report=PeerReport.from_wire(value_))
+        if name_ == "holdings":
+            return HoldingsEvent()
         return None
 
 

@@ -79,6 +79,9 @@ class BlobStore(Protocol):
     async def list(self) -> list[str]:
         """Return the names of all blobs that are here and not known to be damaged, sorted."""
 
+    async def stamp(self) -> str:
+        """Return a text that changes whenever a blob comes or goes, whoever brings or takes it."""
+
     async def close(self) -> None:
         """Give back what the store holds open."""
 
@@ -173,6 +176,10 @@ class DirectoryBlobs:
         """See BlobStore.list."""
         return await asyncio.to_thread(lambda: sorted(name for name, _ in self._entries()))
 
+    async def stamp(self) -> str:
+        """See BlobStore.stamp."""
+        return await asyncio.to_thread(self._stamp)
+
     async def damaged(self) -> dict[str, str]:
         """Return what was found damaged and not replaced yet: name and what was wrong."""
         return await asyncio.to_thread(self._damaged)
@@ -251,7 +258,9 @@ class DirectoryBlobs:
         return builder.layer(piece_length)
 
     def _mark_damaged(self, sha256: str, reason: str) -> DamagedError:
-        message = f"the blob {sha256} is damaged here: {reason}; `verify --repair` fetches it anew"
+        message = (
+            f"the blob {sha256} is damaged here: {reason}; it counts as not held until fetched anew"
+        )
         _logger.error("%s", message)
         self._trees.forget(sha256)
         marker = self.path(sha256).with_suffix(_DAMAGED_SUFFIX)
@@ -282,6 +291,11 @@ class DirectoryBlobs:
             self._room.recount(sum(file.stat().st_size for file in files))
             self._counted_at = time.monotonic()
         return self._room.used
+
+    def _stamp(self) -> str:
+        # A folder's own time changes with every name in it: 256 look-ups, however many blobs.
+        folders = sorted(self.root.glob("[0-9a-f][0-9a-f]"))
+        return " ".join(f"{folder.name}{folder.stat().st_mtime_ns}" for folder in folders)
 
     def _entries(self) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
         for folder in self.root.iterdir():

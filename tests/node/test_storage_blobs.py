@@ -59,6 +59,17 @@ def damage(store: BlobStore) -> Damage:
 
 
 @pytest.mark.parametrize("size", SIZES)
+async def test_the_stamp_changes_when_a_blob_comes_or_goes(store: BlobStore) -> None:
+    stamps = [await store.stamp()]
+    for seed in range(2):
+        await store.put_file(parts(some(1000, seed)))
+        stamps.append(await store.stamp())
+    assert await store.stamp() == stamps[-1]
+    await store.delete(name_of(some(1000, 0)))
+    stamps.append(await store.stamp())
+    assert len(set(stamps)) == len(stamps)
+
+
 async def test_what_was_put_is_there(store: BlobStore, size: int) -> None:
     data = some(size)
     stored = await store.put_file(parts(data))

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from protocol import limits
 from protocol.errors import MalformedError, RemoteProtocolError, SizeLimitError
-from protocol.events import KEEP_ALIVE, Event, EventStream, PeerEvent, RecordsEvent
+from protocol.events import KEEP_ALIVE, Event, EventStream, HoldingsEvent, PeerEvent, RecordsEvent
 from protocol.identity import DigestHex
 from tests.protocol.strategies import digests, envelopes
 from tests.protocol.test_messages import peers
@@ -20,6 +20,7 @@ events: st.SearchStrategy[Event] = st.one_of(
         more=st.booleans(),
     ),
     st.builds(PeerEvent, report=peers),
+    st.builds(HoldingsEvent),
 )
 
 
