@@ -1,26 +1,22 @@
 """The shown datasets as columns in memory: what filters, counts and sorts need, and no more.
 
-Row `seq` of the table `datasets` is row `seq` of every column. A row costs about 90 bytes and each
-of its tags 8. Tags stand in one long list of (row, term) entries; a row whose tags change leaves
-its old entries behind, owned by row 0, which is never shown, until they are swept.
+Row `seq` of the table `datasets` is row `seq` of every column. A row costs about 110 bytes and
+each of its tags four more.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from node.catalog.taglists import Mask, TagLists, grown
 from node.catalog.words import fold
 
-__all__ = ["NAME_SIZE", "Columns", "Mask", "Row", "Rows"]
-
-Mask: TypeAlias = NDArray[np.bool_]
-Rows: TypeAlias = NDArray[np.int64]
+__all__ = ["NAME_SIZE", "Columns", "Row"]
 
 NAME_SIZE = 32
-_SWEEP_SIZE = 100_000
 _LEVELS = {"public": 1, "members": 2, "private": 3}
 
 
@@ -60,14 +56,9 @@ class Columns:
             "issued": np.zeros(1, np.int64),
             "name": np.zeros(1, f"S{NAME_SIZE}"),
             "text": np.zeros(1, np.int64),
-            "tags_start": np.zeros(1, np.int64),
-            "tags_count": np.zeros(1, np.int32),
         }
         self._row_of_text = np.zeros(1, np.int32)
-        self._entry_row = np.zeros(0, np.int32)
-        self._entry_term = np.zeros(0, np.int32)
-        self._entry_count = 0
-        self._dead_count = 0
+        self.tags = TagLists()
         self.licenses: list[str] = []
         self._license_index: dict[str, int] = {}
 
@@ -78,8 +69,6 @@ class Columns:
         """Take over rows as they are now in the table."""
         for row in rows:
             self._put(row)
-        if self._dead_count > max(_SWEEP_SIZE, self._entry_count // 2):
-            self._sweep()
 
     def level(self, visibilities: Iterable[str]) -> int:
         """Return the highest level among visibilities; levels include all below."""
@@ -102,30 +91,6 @@ class Columns:
         """Return the number of a licence, -1 if no dataset has it."""
         return self._license_index.get(name.casefold(), -1)
 
-    def rows_of_term(self, term: int) -> Mask:
-        """Return the rows that have a term, as (count,) booleans."""
-        found = np.zeros(self.count, np.bool_)
-        entries = self._entry_term[: self._entry_count] == term
-        found[self._entry_row[: self._entry_count][entries]] = True
-        found[0] = False
-        return found
-
-    def count_terms(self, rows: Rows, mask: Mask) -> NDArray[np.int64]:
-        """Return how many of the rows have each term, by the term's number.
-
-        Args:
-            rows: Their numbers, (n,).
-            mask: The same rows as (count,) booleans.
-        """
-        if len(rows) * 8 > self.count:
-            entries = mask[self._entry_row[: self._entry_count]]
-            return np.bincount(self._entry_term[: self._entry_count][entries])
-        starts, counts = self["tags_start"][rows], self["tags_count"][rows]
-        total = int(counts.sum())
-        # Entry numbers of all spans, one after another.
-        steps = np.repeat(starts - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
-        return np.bincount(self._entry_term[steps + np.arange(total)]) if total else _NO_COUNTS
-
     def _put(self, row: Row) -> None:
         if row.seq >= self.count:
             self._grow(row.seq + 1)
@@ -141,42 +106,19 @@ class Columns:
         columns["issued"][seq] = row.issued
         columns["name"][seq] = fold(row.name).encode()[:NAME_SIZE]
         self._put_text(seq, row.text)
-        self._put_terms(seq, row.terms)
+        self.tags.put(seq, row.terms)
 
     def _put_text(self, seq: int, text: int) -> None:
         column = self._columns["text"]
         if column[seq] != text:
-            self._row_of_text = _grown(self._row_of_text, text + 1)
+            self._row_of_text = grown(self._row_of_text, text + 1)
             self._row_of_text[column[seq]] = 0
             self._row_of_text[text] = seq
             column[seq] = text
 
-    def _put_terms(self, seq: int, terms: Sequence[int]) -> None:
-        starts, counts = self._columns["tags_start"], self._columns["tags_count"]
-        start, count = int(starts[seq]), int(counts[seq])
-        if list(self._entry_term[start : start + count]) == list(terms):
-            return
-        self._entry_row[start : start + count] = 0
-        self._dead_count += count
-        start, end = self._entry_count, self._entry_count + len(terms)
-        self._entry_row = _grown(self._entry_row, end)
-        self._entry_term = _grown(self._entry_term, end)
-        self._entry_row[start:end] = seq
-        self._entry_term[start:end] = terms
-        starts[seq], counts[seq] = start, len(terms)
-        self._entry_count = end
-
-    def _sweep(self) -> None:
-        alive = np.flatnonzero(self._entry_row[: self._entry_count])
-        self._entry_row, self._entry_term = self._entry_row[alive], self._entry_term[alive]
-        self._entry_count, self._dead_count = len(alive), 0
-        # The entries of a row stand together, so its first one is where its number begins.
-        rows, firsts = np.unique(self._entry_row, return_index=True)
-        self._columns["tags_start"][rows] = firsts
-
     def _grow(self, count: int) -> None:
         for name, column in self._columns.items():
-            self._columns[name] = _grown(column, count)
+            self._columns[name] = grown(column, count)
         self.count = count
 
     def _intern(self, name: str) -> int:
@@ -187,16 +129,5 @@ class Columns:
         return index
 
 
-_NO_COUNTS = np.zeros(0, np.int64)
-
-
 def _number(value: float | None) -> float:
     return float("nan") if value is None else value
-
-
-def _grown(array: NDArray[Any], count: int) -> NDArray[Any]:
-    if count <= len(array):
-        return array
-    bigger = np.zeros(max(count, 2 * len(array), 1024), array.dtype)
-    bigger[: len(array)] = array
-    return bigger

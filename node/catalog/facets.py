@@ -7,7 +7,8 @@ import numpy as np
 import sqlite_utils
 from numpy.typing import NDArray
 
-from node.catalog.columns import Columns, Mask, Rows
+from node.catalog.columns import Columns
+from node.catalog.taglists import Mask, Rows
 from node.catalog.views import FacetCount
 
 __all__ = ["Publisher", "Terms", "count_facets"]
@@ -75,7 +76,7 @@ def count_facets(
         publishers: By their row.
     """
     facets: dict[str, list[FacetCount]] = {}
-    for number, count in _descending(columns.count_terms(rows, mask)):
+    for number, count in _descending(columns.tags.count(rows, mask)):
         category, term, label = terms[number]
         counted = facets.setdefault(category, [])
         if category not in _OWN_FACETS and len(counted) < FACET_TERMS_MAX:

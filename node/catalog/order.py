@@ -16,7 +16,8 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from node.catalog.columns import NAME_SIZE, Columns, Rows
+from node.catalog.columns import NAME_SIZE, Columns
+from node.catalog.taglists import Rows
 from node.errors import InputError
 
 __all__ = ["SORTS", "Cursor", "page"]

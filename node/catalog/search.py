@@ -8,13 +8,13 @@ import numpy as np
 import sqlite_utils
 from numpy.typing import NDArray
 
-from node.catalog.columns import Mask, Rows
 from node.catalog.facets import count_facets
 from node.catalog.hits import read_hits
 from node.catalog.index import Index
 from node.catalog.matching import Matched, Matcher
 from node.catalog.order import SORTS, Cursor, page
 from node.catalog.recent import Recent
+from node.catalog.taglists import Mask, Rows
 from node.catalog.views import FacetCount, Query, Results
 from node.catalog.words import Word, parse_words
 from node.errors import InputError
@@ -151,7 +151,7 @@ class Search:
             masks.append(
                 np.zeros(columns.count, np.bool_)
                 if number is None
-                else columns.rows_of_term(number)
+                else columns.tags.rows_with(number, count=columns.count)
             )
         combine = np.logical_and if query.match == "all" else np.logical_or
         combined: Mask = combine.reduce(masks)
