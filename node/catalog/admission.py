@@ -36,17 +36,16 @@ class Offer:
 
 
 def examine_offers(
-    envelopes: Sequence[Envelope], known: dict[str, dict[bytes, bytes]]
+    envelopes: Sequence[tuple[DigestHex, Envelope]], known: dict[str, dict[bytes, bytes]]
 ) -> list[Offer]:
     """Verify and parse envelopes; slow, and needs no database.
 
     Args:
-        envelopes: As they came.
+        envelopes: As they came, each with its id.
         known: The signatures of those that are held already and current.
     """
     offers = []
-    for envelope in envelopes:
-        record_id = envelope.id
+    for record_id, envelope in envelopes:
         is_known = known.get(record_id) == dict(envelope.signatures)
         offers.append(Offer(record_id, None if is_known else examine(envelope)))
     return offers

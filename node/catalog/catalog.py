@@ -89,9 +89,10 @@ class Catalog:
         """
         if not envelopes:
             return []
-        ids = [envelope.id for envelope in envelopes]
+        named = [(envelope.id, envelope) for envelope in envelopes]
+        ids = [record_id for record_id, _ in named]
         known = await self._db.read(lambda db: known_signatures(db, ids))
-        offers = await asyncio.to_thread(examine_offers, envelopes, known)
+        offers = await asyncio.to_thread(examine_offers, named, known)
         origin = (source, self._clock())
 
         def write(db: sqlite_utils.Database) -> list[Outcome]:
