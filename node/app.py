@@ -13,15 +13,15 @@ from node.catalog.catalog import Catalog
 from node.catalog.mirrors import Mirrors
 from node.catalog.peers import Peers
 from node.config import SETTINGS_FILE, Config, default_home
-from node.drafts import Drafts
 from node.errors import ConfigError, ConflictError
-from node.ingest import Ingest
-from node.keyring import Keyring
+from node.ingest.ingest import Ingest
+from node.ingest.workers import Workers
 from node.peering import Peering
-from node.publishing import Publishing
+from node.publishing.drafts import Drafts
+from node.publishing.keyring import Keyring
+from node.publishing.publishing import Publishing
 from node.storage.blobs import DirectoryBlobs
 from node.storage.database import Database
-from node.workers import Workers
 from protocol.verdict import Policy
 
 __all__ = ["DATABASE_FILE", "STAGING_FOLDER", "Node", "create_home", "has_home"]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import smlmfmt
 from node.errors import InputError, PeerError
+from node.ingest.workers import Workers
 from node.peering.fetch import Fetcher
-from node.workers import Workers
 from protocol.dataset import Dataset, File
 from smlmfmt.errors import FormatError
 

@@ -8,7 +8,7 @@ import time
 
 import sqlite_utils
 
-from node.drafts import Drafts
+from node.publishing.drafts import Drafts
 from node.storage.blobs import DirectoryBlobs
 from node.storage.database import Database
 

@@ -13,12 +13,12 @@ from node.cli.description import description_options, starting_metadata
 from node.cli.files import reading_options
 from node.cli.session import open_config, run_on_home
 from node.cli.terminal import Progress, json_option, plain, print_json
-from node.drafts import Draft
 from node.errors import InputError
-from node.ingest import Ingested
-from node.publishing import Published
-from node.reading import ReadingOptions, check_format
-from node.selection import Selection, select
+from node.ingest.ingest import Ingested
+from node.ingest.reading import ReadingOptions, check_format
+from node.ingest.selection import Selection, select
+from node.publishing.drafts import Draft
+from node.publishing.publishing import Published
 from node.web.quantities import format_count, format_plural, format_size
 from protocol.dataset import File
 

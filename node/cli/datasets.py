@@ -11,9 +11,9 @@ from node.app import Node
 from node.cli.description import description_options
 from node.cli.session import run_on_home
 from node.cli.terminal import json_option, plain, print_json
-from node.drafts import Draft
 from node.errors import InputError, NotFoundError
-from node.publishing import Published
+from node.publishing.drafts import Draft
+from node.publishing.publishing import Published
 
 __all__ = ["discard_command", "edit_command", "publish_command", "withdraw_command"]
 

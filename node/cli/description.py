@@ -11,7 +11,7 @@ import click
 
 from node.config import Config
 from node.errors import InputError
-from node.metadata import VISIBILITIES, Metadata, parse_metadata, read_metadata
+from node.publishing.metadata import VISIBILITIES, Metadata, parse_metadata, read_metadata
 
 __all__ = ["description_options", "starting_metadata"]
 

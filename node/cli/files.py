@@ -13,7 +13,7 @@ import click
 import smlmfmt
 from node.cli.terminal import json_option, plain, print_facts, print_json, print_table
 from node.errors import InputError
-from node.reading import ReadingOptions, check_format
+from node.ingest.reading import ReadingOptions, check_format
 from node.web.quantities import (
     format_bound,
     format_count,

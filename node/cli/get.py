@@ -15,11 +15,11 @@ from node.cli.session import run_on_home
 from node.cli.terminal import Progress, json_option, plain, print_json
 from node.download import WORK_FOLDER, Delivered, clear_work_folder, deliver, folder_name, plan
 from node.errors import PeerError
+from node.ingest.reading import check_format
+from node.ingest.workers import Workers
 from node.peering.fetch import Fetcher
-from node.reading import check_format
 from node.remote import RemoteNode, parse_dataset_url
 from node.web.quantities import format_plural, format_size
-from node.workers import Workers
 from protocol.dataset import Dataset
 
 __all__ = ["get_command"]

@@ -10,7 +10,7 @@ import click
 from node.app import Node, create_home
 from node.cli.terminal import json_option, plain, print_json
 from node.config import SETTINGS_FILE, Config
-from node.keyring import Keyring
+from node.publishing.keyring import Keyring
 
 __all__ = ["init_command"]
 

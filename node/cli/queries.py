@@ -10,7 +10,7 @@ import click
 
 from node.catalog.views import Query
 from node.errors import InputError
-from node.tags import parse_tag
+from node.publishing.tags import parse_tag
 
 __all__ = ["parse_query", "query_options"]
 

@@ -12,9 +12,9 @@ from node.app import Node
 from node.catalog.views import DatasetView, Hit, Query, Viewer
 from node.cli.session import run_on_home
 from node.cli.terminal import json_option, plain, print_facts, print_json, print_table
-from node.drafts import Draft
 from node.errors import NotFoundError
-from node.licenses import license_name
+from node.publishing.drafts import Draft
+from node.publishing.licenses import license_name
 from node.web.documents import dataset_document, values_of
 from node.web.quantities import (
     format_count,

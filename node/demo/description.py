@@ -88,7 +88,7 @@ class Simulation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoDataset:
-    """One dataset: which lab publishes it, its fields as `node.metadata` reads them, its files."""
+    """One dataset: which lab publishes it, its fields as --meta files name them, its files."""
 
     lab: str
     metadata: dict[str, Any]

@@ -12,9 +12,9 @@ import smlmfmt
 from node.app import Node
 from node.demo.datasets import DATASETS, make_tables
 from node.demo.description import DemoDataset
-from node.metadata import Metadata, parse_metadata
-from node.reading import ReadingOptions
-from node.selection import select
+from node.ingest.reading import ReadingOptions
+from node.ingest.selection import select
+from node.publishing.metadata import Metadata, parse_metadata
 
 __all__ = ["populate"]
 

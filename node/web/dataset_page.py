@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from node.catalog import vocabulary
 from node.catalog.views import DatasetView, Holder
-from node.licenses import license_name
+from node.publishing.licenses import license_name
 from node.web.cards import category_title, short_license
 from node.web.quantities import (
     format_count,

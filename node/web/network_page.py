@@ -8,7 +8,7 @@ from typing import Any
 
 from node.catalog.peers import Peer
 from node.catalog.views import Hit, PublisherView, Rejection
-from node.drafts import Draft
+from node.publishing.drafts import Draft
 from node.web.cards import make_card
 from node.web.dataset_page import Fact
 from node.web.quantities import (

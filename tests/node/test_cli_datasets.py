@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from node.config import Config
-from node.keyring import Keyring
+from node.publishing.keyring import Keyring
 from tests.node.commands import ABOUT, Shell
 from tests.node.test_ingest import write_table
 

@@ -6,7 +6,7 @@ from node.catalog import vocabulary
 from node.demo.datasets import DATASETS, make_tables
 from node.demo.description import DemoDataset
 from node.demo.labs import LABS
-from node.metadata import Metadata, parse_metadata
+from node.publishing.metadata import Metadata, parse_metadata
 
 IDS = [dataset.files[0].sample for dataset in DATASETS]
 

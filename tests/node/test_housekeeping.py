@@ -9,8 +9,8 @@ from pathlib import Path
 from node.app import Node, create_home
 from node.config import Config
 from node.housekeeping import ORPHAN_AGE_S, sweep_orphans
-from node.reading import ReadingOptions
-from node.selection import select
+from node.ingest.reading import ReadingOptions
+from node.ingest.selection import select
 from tests.node.test_ingest import write_table
 from tests.node.test_publishing import metadata
 

@@ -14,11 +14,11 @@ import pytest
 
 import smlmfmt
 from node.errors import InputError
-from node.ingest import Ingest
-from node.reading import ReadingOptions
-from node.selection import select
+from node.ingest.ingest import Ingest
+from node.ingest.reading import ReadingOptions
+from node.ingest.selection import select
+from node.ingest.workers import Workers
 from node.storage.blobs import DirectoryBlobs
-from node.workers import Workers
 from protocol.limits import THUMBNAIL_SIZE_MAX
 from smlmfmt import smlm
 

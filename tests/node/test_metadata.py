@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.errors import InputError
-from node.licenses import license_name, parse_license
-from node.metadata import Metadata, parse_author, parse_metadata, read_metadata
-from node.tags import parse_tag
+from node.publishing.licenses import license_name, parse_license
+from node.publishing.metadata import Metadata, parse_author, parse_metadata, read_metadata
+from node.publishing.tags import parse_tag
 
 YAML = """
 name: Nup96 in U2OS

@@ -12,10 +12,10 @@ import pytest
 from node.app import Node, create_home
 from node.catalog.views import Query, Viewer
 from node.config import Config
-from node.drafts import Draft
 from node.errors import ConflictError, ForbiddenError, InputError, NotFoundError
-from node.keyring import Keyring
-from node.metadata import Metadata, parse_metadata
+from node.publishing.drafts import Draft
+from node.publishing.keyring import Keyring
+from node.publishing.metadata import Metadata, parse_metadata
 from protocol import limits
 from protocol.dataset import Sample
 from protocol.envelope import seal

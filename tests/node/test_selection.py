@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.errors import InputError
-from node.selection import Selection, select
+from node.ingest.selection import Selection, select
 
 
 def make(root: Path, *names: str) -> Path:

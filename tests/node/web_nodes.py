@@ -13,9 +13,9 @@ from PIL import Image
 import smlmfmt
 from node.app import Node, create_home
 from node.config import Config
-from node.metadata import Metadata
+from node.publishing.metadata import Metadata
+from node.publishing.tags import parse_tag
 from node.storage.blobs import StoredBlob
-from node.tags import parse_tag
 from node.web.auth import SignIns
 from node.web.server import make_app
 from protocol.identity import DigestHex

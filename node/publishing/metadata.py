@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 
 from node.errors import InputError
-from node.licenses import parse_license
+from node.publishing.licenses import parse_license
+from node.publishing.tags import parse_tag
 from node.settings import parse_email
-from node.tags import parse_tag
 from protocol.records import Author, Citation, Tag
 
 __all__ = ["VISIBILITIES", "Metadata", "parse_author", "parse_metadata", "read_metadata"]

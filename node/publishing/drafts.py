@@ -13,7 +13,7 @@ from typing import Any
 import sqlite_utils
 
 from node.errors import AmbiguousError, ConflictError, NotFoundError
-from node.metadata import Metadata, parse_metadata
+from node.publishing.metadata import Metadata, parse_metadata
 from node.storage.database import Database
 from protocol.dataset import Dataset, Sample, read_samples
 from protocol.envelope import Envelope

@@ -9,7 +9,7 @@ from typing import Any
 
 import smlmfmt
 from node.errors import InputError
-from node.reading import ReadingOptions
+from node.ingest.reading import ReadingOptions
 from protocol import limits
 from smlmfmt import smlm
 from smlmfmt.errors import FormatError, RowError, UnitError

@@ -19,10 +19,10 @@ from node import __version__
 from node.catalog.catalog import Catalog
 from node.catalog.views import DatasetView, Viewer
 from node.config import Config
-from node.drafts import Draft, Drafts, draft_of
 from node.errors import ConflictError, ForbiddenError, InputError, NodeError, NotFoundError
-from node.keyring import Keyring
 from node.lock import FileLock
+from node.publishing.drafts import Draft, Drafts, draft_of
+from node.publishing.keyring import Keyring
 from protocol import limits
 from protocol.dataset import Dataset
 from protocol.envelope import Envelope, seal

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node.errors import InputError
-from node.measuring import Measured, Task, measure
-from node.reading import ReadingOptions
-from node.selection import SelectedFile, SelectedSample, Selection
+from node.ingest.measuring import Measured, Task, measure
+from node.ingest.reading import ReadingOptions
+from node.ingest.selection import SelectedFile, SelectedSample, Selection
+from node.ingest.workers import Workers
 from node.storage.blobs import BlobStore
 from node.storage.intake import Landing
-from node.workers import Workers
 from protocol.dataset import BlobRef, File, Sample, TableSummary
 from protocol.errors import ProtocolError
 from protocol.identity import DigestHex

@@ -1,0 +1,1 @@
+"""Files in: chosen, read and measured by worker processes, stored, described as samples."""
