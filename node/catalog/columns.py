@@ -6,6 +6,7 @@ each of its tags four more.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from node.catalog.words import fold
 __all__ = ["NAME_SIZE", "Columns", "Row"]
 
 NAME_SIZE = 32
+_CHUNK_COUNT = 4_096
 _LEVELS = {"public": 1, "members": 2, "private": 3}
 
 
@@ -66,9 +68,10 @@ class Columns:
         return self._columns[name][: self.count]
 
     def put(self, rows: Iterable[Row]) -> None:
-        """Take over rows as they are now in the table."""
-        for row in rows:
-            self._put(row)
+        """Take over rows as they are now in the table, each once."""
+        following = iter(rows)
+        while chunk := list(islice(following, _CHUNK_COUNT)):
+            self._put(chunk)
 
     def level(self, visibilities: Iterable[str]) -> int:
         """Return the highest level among visibilities; levels include all below."""
@@ -91,35 +94,35 @@ class Columns:
         """Return the number of a licence, -1 if no dataset has it."""
         return self._license_index.get(name.casefold(), -1)
 
-    def _put(self, row: Row) -> None:
-        if row.seq >= self.count:
-            self._grow(row.seq + 1)
-        columns, seq = self._columns, row.seq
-        columns["level"][seq] = _LEVELS.get(row.visibility, 0)
-        columns["publisher"][seq] = row.publisher
-        columns["license"][seq] = self._intern(row.license)
-        columns["dimension"][seq] = row.dimension or 0
-        columns["localizations"][seq] = _number(row.localizations)
-        columns["precision_nm"][seq] = _number(row.precision_nm)
-        columns["fov_um"][seq] = _number(row.fov_um)
-        columns["size"][seq] = row.size
-        columns["issued"][seq] = row.issued
-        columns["name"][seq] = fold(row.name).encode()[:NAME_SIZE]
-        self._put_text(seq, row.text)
-        self.tags.put(seq, row.terms)
+    def _put(self, rows: Sequence[Row]) -> None:
+        seqs = np.array([row.seq for row in rows])
+        self._grow(int(seqs.max()) + 1)
+        columns = self._columns
+        columns["level"][seqs] = [_LEVELS.get(row.visibility, 0) for row in rows]
+        columns["publisher"][seqs] = [row.publisher for row in rows]
+        columns["license"][seqs] = [self._intern(row.license) for row in rows]
+        columns["dimension"][seqs] = [row.dimension or 0 for row in rows]
+        columns["localizations"][seqs] = [_number(row.localizations) for row in rows]
+        columns["precision_nm"][seqs] = [_number(row.precision_nm) for row in rows]
+        columns["fov_um"][seqs] = [_number(row.fov_um) for row in rows]
+        columns["size"][seqs] = [row.size for row in rows]
+        columns["issued"][seqs] = [row.issued for row in rows]
+        columns["name"][seqs] = [fold(row.name).encode()[:NAME_SIZE] for row in rows]
+        self._put_texts(seqs, np.array([row.text for row in rows]))
+        for row in rows:
+            self.tags.put(row.seq, row.terms)
 
-    def _put_text(self, seq: int, text: int) -> None:
+    def _put_texts(self, seqs: NDArray[np.int64], texts: NDArray[np.int64]) -> None:
         column = self._columns["text"]
-        if column[seq] != text:
-            self._row_of_text = grown(self._row_of_text, text + 1)
-            self._row_of_text[column[seq]] = 0
-            self._row_of_text[text] = seq
-            column[seq] = text
+        self._row_of_text = grown(self._row_of_text, int(texts.max()) + 1)
+        self._row_of_text[column[seqs]] = 0
+        self._row_of_text[texts] = seqs
+        column[seqs] = texts
 
     def _grow(self, count: int) -> None:
         for name, column in self._columns.items():
             self._columns[name] = grown(column, count)
-        self.count = count
+        self.count = max(self.count, count)
 
     def _intern(self, name: str) -> int:
         index = self._license_index.get(name.casefold())
