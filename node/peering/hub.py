@@ -8,7 +8,7 @@ from node.catalog.catalog import Catalog
 from node.catalog.peers import Peers
 from node.catalog.views import Change
 from node.errors import ConflictError
-from protocol.events import KEEP_ALIVE, PeerEvent, RecordsEvent
+from protocol.events import KEEP_ALIVE, HoldingsEvent, PeerEvent, RecordsEvent
 from protocol.identity import parse_digest
 from protocol.messages import PeerReport
 
@@ -111,6 +111,12 @@ class Hub:
     def tell_peer(self, report: PeerReport) -> None:
         """Pass on that a peer has become reachable or has ceased to be."""
         frame = PeerEvent(report=report).encode()
+        for listener in self._listeners:
+            listener.send(frame)
+
+    def tell_holdings(self) -> None:
+        """Pass on that this node holds other blobs than before."""
+        frame = HoldingsEvent().encode()
         for listener in self._listeners:
             listener.send(frame)
 

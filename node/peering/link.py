@@ -17,7 +17,7 @@ from node.peering.round import Exchange, SyncReport
 from node.peering.safe_session import CHUNK_SIZE, UnreachableError
 from node.peering.visit import Visit
 from protocol.errors import RemoteProtocolError
-from protocol.events import Event, EventStream, PeerEvent, RecordsEvent
+from protocol.events import Event, EventStream, HoldingsEvent, PeerEvent, RecordsEvent
 from protocol.messages import PeerReport
 
 __all__ = ["PeerLink"]
@@ -167,6 +167,8 @@ class PeerLink:
             event = await self._events.get()
             if isinstance(event, PeerEvent):
                 await note_report(self._context, event.report, via=str(client.address.publisher))
+            elif isinstance(event, HoldingsEvent):
+                await reconcile_holdings(self._context, client)
             else:
                 await self._take(client, event)
             if self._has_missed_events:

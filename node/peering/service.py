@@ -73,7 +73,7 @@ class Peering:
         )
         self.verifier = RequestVerifier(own, self.serving.online_keys, clock=node.clock)
         self.hub = Hub(node.catalog, node.peers, own=own)
-        self.holdings = Holdings(node.blobs, self.serving)
+        self.holdings = Holdings(node.blobs, self.serving, catalog=node.catalog)
         self.fetcher = Fetcher(
             node.blobs,
             config.home / PARTIAL_FOLDER,
@@ -104,6 +104,7 @@ class Peering:
     async def start(self, *, port: int | None = None) -> None:
         """Begin to sync, listen, mirror and, with a port to announce, be discovered."""
         self._begin("hub", self.hub.run())
+        self._begin("holdings", self.holdings.run(self.hub.tell_holdings))
         self._begin("thumbnails", self.thumbnails.run())
         self._begin("syncer", self.syncer.run())
         self._begin("mirrors", self.mirrors.run())
