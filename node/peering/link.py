@@ -24,7 +24,6 @@ __all__ = ["PeerLink"]
 
 SILENCE_MAX_S = 30.0
 ROUND_EVERY_S = 300.0
-HOLDINGS_EVERY_S = 15.0
 RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 10.0
 BACKLOG_MAX = 256
@@ -133,7 +132,6 @@ class PeerLink:
             asyncio.create_task(self._apply_events(client)),
             asyncio.create_task(self._offer_changes(client)),
             asyncio.create_task(self._repeat_rounds(address)),
-            asyncio.create_task(self._repeat_holdings(client)),
         ]
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -213,12 +211,6 @@ class PeerLink:
         while True:
             await asyncio.sleep(ROUND_EVERY_S * random.uniform(0.75, 1.25))  # noqa: S311
             await self._round(address)
-
-    async def _repeat_holdings(self, client: PeerClient) -> None:
-        """Ask often what the peer holds: no event tells, and an unchanged set costs 30 bytes."""
-        while True:
-            await asyncio.sleep(HOLDINGS_EVERY_S * random.uniform(0.75, 1.25))  # noqa: S311
-            await reconcile_holdings(self._context, client)
 
     def _exchange(self, client: PeerClient, report: SyncReport) -> Exchange:
         return Exchange(self._context, client, memory=self._memory, report=report)
