@@ -268,11 +268,13 @@ def _parse_links(value: object) -> tuple[str, ...]:
 def _parse_samples(value: object) -> tuple[tuple[str, str], ...]:
     """Descriptions by sample name, as a mapping or as a list of {name, description}."""
     if isinstance(value, Mapping) and "name" not in value:
-        return tuple((_parse_line(key), _parse_text(text)) for key, text in value.items())
-    entries = [_entry(item, "sample", known=("name", "description")) for item in _items(value)]
-    if not all(entry["name"] for entry in entries):
-        raise InputError("each sample needs a name")
-    return tuple((entry["name"], entry["description"]) for entry in entries)
+        entries = [{"name": key, "description": text} for key, text in value.items()]
+    else:
+        entries = [_entry(item, "sample", known=("name", "description")) for item in _items(value)]
+    samples = {_parse_line(e["name"]): _parse_text(e["description"]) for e in entries}
+    if "" in samples or len(samples) != len(entries):
+        raise InputError("each sample needs a name of its own")
+    return tuple(samples.items())
 
 
 def _items(value: object) -> Sequence[object]:

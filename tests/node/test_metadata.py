@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from node.errors import InputError
@@ -149,6 +149,8 @@ def test_any_tag_is_taken_or_refused_in_words(text: str) -> None:
         ),
     )
 )
+@example({"samples": {"": None}})
+@example({"samples": [{"name": "name"}]})
 def test_any_document_is_read_or_refused_in_words(document: dict[str, object]) -> None:
     try:
         changes = parse_metadata(document)
