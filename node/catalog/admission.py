@@ -51,7 +51,7 @@ def examine_offers(
     return offers
 
 
-_COUNT_IN = "update publishers set records = records + 1, bytes = bytes + ? where seq = ?"
+_COUNT_IN = "update publishers set records = records + ?, bytes = bytes + ? where seq = ?"
 
 
 @dataclass(slots=True)
@@ -87,6 +87,7 @@ class Batch:
         self._source, self._now = origin
         self._view = CurrentView(db)
         self._states: dict[str, tuple[int, PublisherState]] = {}
+        self._counted: dict[int, list[int]] = {}
         self._touched: dict[tuple[int, str], _Touched] = {}
         self._rejected: list[Verdict] = []
         self._held_of: set[str] = set()
@@ -179,12 +180,15 @@ class Batch:
             self._db, candidate, publisher=publisher, scope=verdict.scope, origin=origin
         )
         size = len(candidate.envelope.payload)
-        self._db.conn.execute(_COUNT_IN, [size, publisher])
+        counted = self._counted.setdefault(publisher, [0, 0])
+        counted[0] += 1
+        counted[1] += size
         touched = self._touch(publisher, verdict.scope)
         if touched.last < 0:
             touched.first = row
         touched.first, touched.last = min(touched.first, row), max(touched.last, row)
         if verdict.lineage is not None:
+            self._write_counts()
             self._states.pop(candidate.publisher, None)
             self._show(candidate, verdict, publisher=publisher, row=row)
             changed = recount(self._db, publisher, verdict.lineage, view=self._view)
@@ -230,7 +234,13 @@ class Batch:
     def _touch(self, publisher: int, scope: str) -> _Touched:
         return self._touched.setdefault((publisher, scope), _Touched())
 
+    def _write_counts(self) -> None:
+        rows = [(records, size, seq) for seq, (records, size) in self._counted.items()]
+        self._db.conn.executemany(_COUNT_IN, rows)
+        self._counted.clear()
+
     def _close(self) -> None:
+        self._write_counts()
         self._view.close()
         if self._rejected:
             note_rejections(self._db, self._rejected, origin=(self._source, self._now))
