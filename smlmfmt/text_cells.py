@@ -3,8 +3,9 @@
 Theory of operation: one pass finds every delimiter, line end and decimal point of a block. The
 digits before and behind the point of all cells are then gathered eight bytes at a time as 64-bit
 words and turned into integers by three multiplications each. A number of up to 2^53 without its
-point, divided by a power of ten of up to 10^22, is rounded once and therefore right; any other
-cell (more digits, exponents, NaN, Infinity) goes through float() by itself.
+point, divided by a power of ten of up to 10^22, is rounded once and therefore right. One of up to
+18 digits is divided with the remainder taken along, which shows whether the quotient is rounded
+right. Any other cell (more digits, exponents, NaN, Infinity) goes through float() by itself.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _DIGITS_MAX = 18
 _EXACT_MAX = 1 << 53
 _CONTENT_SIZE_MAX = 200
 _BLANKS_MAX = 16
-_FRONT = b"\n" * 16
+_FRONT = b"\n" * 24
 _BACK = b"\n" * 8
 _POWERS = np.array([10**exponent for exponent in range(20)], np.uint64)
 _FLOAT_POWERS = np.array([10.0**exponent for exponent in range(20)])
@@ -35,6 +36,10 @@ _ZEROS = np.uint64(0x3030303030303030)
 _ABOVE_NINE = np.uint64(0x7676767676767676)
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _EVEN_BYTES = np.uint64(0x000000FF000000FF)
+_LOW_BITS = np.uint64(0x7FF)
+_SPLITTER = float((1 << 27) + 1)
+# Half a unit in the last place, less far more than the error of a divided remainder.
+_HALF_UNIT = 0.5 * (1 - 2.0**-30)
 # What C libraries and tables of other languages write for "no number".
 _SPECIAL = dict.fromkeys((b"1.#QNAN", b"-1.#IND", b"1.#IND", b"1.#NAN"), float("nan"))
 _SPECIAL |= {b"1.#INF": float("inf"), b"-1.#INF": float("-inf")}
@@ -182,7 +187,7 @@ class _Cells:
         starts = self._starts + (is_negative | (first == ord("+")))
         whole = self._point_at - starts
         tenths = np.maximum(self._ends - self._point_at - 1, 0)
-        is_plain = (whole >= 0) & (whole <= 16) & (tenths <= 16) & (self._points <= 1)
+        is_plain = (whole >= 0) & (self._points <= 1)
         is_plain &= (whole + tenths > 0) & (whole + tenths <= _DIGITS_MAX)
         whole = np.where(is_plain, whole, 0)
         tenths = np.where(is_plain, tenths, 0)
@@ -190,9 +195,11 @@ class _Cells:
         fraction, invalid_too = self._digits(self._ends, tenths)
         mantissa *= _POWERS[tenths]
         mantissa += fraction
-        is_plain &= ((invalid | invalid_too) == 0) & (mantissa <= _EXACT_MAX)
+        is_plain &= (invalid | invalid_too) == 0
         values = mantissa.astype(np.float64)
         values /= _FLOAT_POWERS[tenths]
+        long = np.flatnonzero(is_plain & (mantissa > _EXACT_MAX))
+        values[long], is_plain[long] = _divided(mantissa[long], _FLOAT_POWERS[tenths[long]])
         np.negative(values, out=values, where=is_negative)
         return values, self._one_by_one(values, np.flatnonzero(~is_plain))
 
@@ -213,12 +220,15 @@ class _Cells:
             self._ends -= is_blank
 
     def _digits(self, ends: Positions, counts: Positions) -> tuple[Words, Words]:
-        """Return the integers of up to 16 digits before `ends`, and nonzero where not digits."""
+        """Return the integers of up to 18 digits before `ends`, and nonzero where not digits."""
         low, invalid = self._eight_digits(ends, np.minimum(counts, 8))
-        long = np.flatnonzero(counts > 8)
-        if len(long):
-            high, invalid_high = self._eight_digits(ends[long] - 8, counts[long] - 8)
-            low[long] += high * _POWERS[8]
+        for done in (8, 16):
+            long = np.flatnonzero(counts > done)
+            if not len(long):
+                break
+            count = np.minimum(counts[long] - done, 8)
+            high, invalid_high = self._eight_digits(ends[long] - done, count)
+            low[long] += high * _POWERS[done]
             invalid[long] |= invalid_high
         return low, invalid
 
@@ -260,3 +270,47 @@ class _Cells:
         if self._dialect.missing_is_nan and text in _MISSING:
             return float("nan")
         return _SPECIAL.get(text)
+
+
+def _divided(
+    mantissa: Words, power: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return mantissa / power, and where that is certain to be the nearest float64.
+
+    The quotient of the leading 49 bits leaves an exact remainder; what this and the other bits add
+    to the quotient is known to 90 bits. Only a sum that lies as good as half-way between two
+    float64 values, or on a power of two, could be rounded wrong.
+    """
+    low = (mantissa & _LOW_BITS).astype(np.float64)
+    high = (mantissa & ~_LOW_BITS).astype(np.float64)
+    quotient = high / power
+    product, error = _product(quotient, power)
+    rest = ((high - product) - error + low) / power
+    value = quotient + rest
+    lost = rest - (value - quotient)
+    is_certain = np.abs(lost) < _HALF_UNIT * np.spacing(value)
+    return value, is_certain & (np.frexp(value)[0] != 0.5)
+
+
+def _product(
+    one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the product of floats and its rounding error, exactly.
+
+    Source:
+        T. J. Dekker, "A floating-point technique for extending the available precision", 1971.
+    """
+    product = one * other
+    (high, low), (other_high, other_low) = _halves(one), _halves(other)
+    error = low * other_low - (
+        ((product - high * other_high) - low * other_high) - high * other_low
+    )
+    return product, error
+
+
+def _halves(
+    values: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    scaled = _SPLITTER * values
+    high = scaled - (scaled - values)
+    return high, values - high

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -41,6 +42,24 @@ def test_every_number_is_rounded_as_float_does(cells: list[str]) -> None:
     )
     is_number = ~np.isnan(wanted)
     assert (np.signbit(found.values[:, 0]) == np.signbit(wanted))[is_number].all()
+
+
+@given(st.integers(2**52, 2**53 - 1), st.integers(0, 6), st.integers(-1, 1))
+def test_what_lies_half_way_between_two_floats_is_rounded_to_even(
+    half: int, halvings: int, shift: int
+) -> None:
+    number = Decimal(2 * half + 1) / 2**halvings + shift * Decimal("1e-4")
+    text = f"{number:f}"[:19]
+    assert numbers(text + "\n") == [[float(text)]]
+
+
+def test_the_longest_numbers_of_other_programs_are_exact() -> None:
+    random = np.random.default_rng(5)
+    values = np.concatenate([10.0 ** random.uniform(-3, 6, 20_000), 2.0 ** np.arange(-9, 60)])
+    text = "".join(f"{value!r}\n{value:.17f}\n" for value in values.tolist())
+    found = np.array(numbers(text))[:, 0]
+    assert np.array_equal(found[::2], values)
+    assert np.array_equal(found[1::2], [float(f"{value:.17f}") for value in values.tolist()])
 
 
 @given(st.lists(st.text('0123456789.+-eE, \t_nfia"', max_size=12), min_size=1, max_size=8))
