@@ -17,7 +17,7 @@ from node.catalog.records import add_record, put_head, read_chain, read_known_he
 from node.catalog.recount import recount
 from node.catalog.view import CurrentView
 from node.catalog.views import Outcome
-from node.catalog.waiting import hold, note_rejections, take_held, trim_held
+from node.catalog.waiting import forget_doubt, hold, note_rejections, take_held, trim_held
 from protocol.admission import admit, admit_head, examine
 from protocol.envelope import Envelope
 from protocol.identity import DigestHex
@@ -89,7 +89,7 @@ class Batch:
         self._states: dict[str, tuple[int, PublisherState]] = {}
         self._counted: dict[int, list[int]] = {}
         self._touched: dict[tuple[int, str], _Touched] = {}
-        self._rejected: list[Verdict] = []
+        self._rejected: dict[str, list[Verdict]] = {}
         self._held_of: set[str] = set()
         self._some_wait = bool(db.conn.execute("select exists (select 1 from held)").fetchone()[0])
 
@@ -110,8 +110,7 @@ class Batch:
             verdict = self._weigh_all(offer.found)
         else:
             verdict = offer.found
-        if verdict.action is Action.REJECT:
-            self._rejected.append(verdict)
+        self._note(verdict, source=self._source)
         return Outcome(
             id=offer.id,
             action=verdict.action.value,
@@ -127,8 +126,16 @@ class Batch:
             for envelope, source in take_held(self._db, released.popleft()):
                 waited = examine(envelope)
                 if isinstance(waited, Candidate):
-                    released.extend(self._weigh(waited, source=source)[1])
+                    weighed, more = self._weigh(waited, source=source)
+                    forget_doubt(self._db, weighed.id, source=source)
+                    self._note(weighed, source=source)
+                    released.extend(more)
         return verdict
+
+    def _note(self, verdict: Verdict, *, source: str) -> None:
+        """Remember what was refused. An unknown key may turn out to be good; people see it now."""
+        if verdict.action is Action.REJECT or verdict.reason is Reason.UNKNOWN_KEY:
+            self._rejected.setdefault(source, []).append(verdict)
 
     def _weigh(self, candidate: Candidate, *, source: str) -> tuple[Verdict, list[str]]:
         """Return the verdict and, if it let something in, the ids that others may wait for."""
@@ -242,8 +249,8 @@ class Batch:
     def _close(self) -> None:
         self._write_counts()
         self._view.close()
-        if self._rejected:
-            note_rejections(self._db, self._rejected, origin=(self._source, self._now))
+        for source, verdicts in self._rejected.items():
+            note_rejections(self._db, verdicts, origin=(source, self._now))
         if self._held_of:
             trim_held(self._db, self._held_of)
         for (publisher, scope), touched in self._touched.items():

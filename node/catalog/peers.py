@@ -24,7 +24,7 @@ class Peer:
     """One address of another node; without `url`, a node that only dials in.
 
     `publisher` is None until the node has proved who it is. `source` says how we heard of it:
-    operator, mdns, exchange or offer.
+    operator, mdns, exchange or offer. `last_refusal` says why something of it was refused last.
     """
 
     id: int
@@ -38,6 +38,7 @@ class Peer:
     last_success: int | None
     last_error: str
     last_error_at: int | None
+    last_refusal: str
 
 
 class Peers:
@@ -219,7 +220,9 @@ def _select(db: sqlite_utils.Database, where: str, values: list[Any]) -> tuple[P
     sql = f"""select peers.seq as id, url, publisher, source, state, peers.added,
                      last_success, last_error, last_error_at,
                      coalesce(publishers.name, '') as name,
-                     coalesce(publishers.institution, '') as institution
+                     coalesce(publishers.institution, '') as institution,
+                     coalesce((select detail from rejections where source = peers.publisher
+                               order by rejections.seq desc limit 1), '') as last_refusal
               from peers left join publishers on publishers.id = peers.publisher
               where {where} order by peers.seq"""
     return tuple(Peer(**row) for row in db.query(sql, values))
@@ -291,11 +294,13 @@ def _identify(db: sqlite_utils.Database, url: str, publisher: str) -> Peer:
 
 
 def _note_reachability(db: sqlite_utils.Database, row: list[Any]) -> bool:
-    sql = """insert into reachability (publisher, via, reachable, since) values (?, ?, ?, ?)
+    sql = """insert into reachability (publisher, via, reachable, since) select ?, ?, ?, ?
+             where ? = '' or exists (select 1 from publishers where id = ?)
              on conflict (publisher, via) do update
              set reachable = excluded.reachable, since = excluded.since
              where reachable != excluded.reachable"""
-    return db.execute(sql, row).rowcount > 0
+    # Hearsay counts only of those we know: a peer could name others without end.
+    return db.execute(sql, [*row, row[1], row[0]]).rowcount > 0
 
 
 def _set_holdings(db: sqlite_utils.Database, publisher: str, held: set[bytes]) -> None:

@@ -54,6 +54,12 @@ class Serving:
         online = Lineage.of(records).online
         return frozenset(key for key, retired in online.items() if retired is None)
 
+    async def is_blocked(self, publisher: str) -> bool:
+        """Say whether an administrator has blocked this publisher."""
+        sql = "select blocked from publishers where id = ?"
+        row = await self._db.read(lambda db: db.execute(sql, [publisher]).fetchone())
+        return row is not None and bool(row[0])
+
     async def public_blobs(self) -> set[str]:
         """Return every blob that a public dataset names, now or in its history."""
         sql = """select distinct blob from dataset_blobs join datasets on datasets.seq = dataset

@@ -7,9 +7,16 @@ import sqlite_utils
 
 from node.catalog.views import Rejection
 from protocol.envelope import Envelope
-from protocol.verdict import Verdict
+from protocol.verdict import Reason, Verdict
 
-__all__ = ["hold", "note_rejections", "read_rejections", "take_held", "trim_held"]
+__all__ = [
+    "forget_doubt",
+    "hold",
+    "note_rejections",
+    "read_rejections",
+    "take_held",
+    "trim_held",
+]
 
 HELD_OF_SOURCE_MAX = 10_000
 HELD_SIZE_OF_SOURCE_MAX = 64 << 20
@@ -76,6 +83,14 @@ def note_rejections(
     db.conn.execute(
         "delete from rejections where seq <= (select max(seq) from rejections) - ?",
         [REJECTIONS_MAX],
+    )
+
+
+def forget_doubt(db: sqlite_utils.Database, record: str, *, source: str) -> None:
+    """Take back that a record's key was unknown: it is weighed anew."""
+    db.conn.execute(
+        "delete from rejections where source = ? and record = ? and reason = ?",
+        [source, record, Reason.UNKNOWN_KEY.value],
     )
 
 

@@ -154,6 +154,9 @@ async def _fetch(
             workers=workers,
             progress=progress,
         )
+    for item in files:
+        for fault in item.faults:
+            click.echo(plain(f"Note: {item.delivery.file.name}: {fault}"), err=True)
     return Got(dataset=dataset, name=metadata.name, folder=folder, files=files)
 
 
@@ -179,9 +182,6 @@ def _document(got: Got) -> dict[str, Any]:
 
 
 def _print(got: Got) -> None:
-    for item in got.files:
-        for fault in item.faults:
-            click.echo(plain(f"Note: {item.delivery.file.name}: {fault}"))
     good = [item for item in got.files if item.state != "failed"]
     size = sum(item.delivery.file.size for item in good)
     click.echo(

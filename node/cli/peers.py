@@ -97,7 +97,7 @@ def list_peers(home: Path, *, as_json: bool) -> None:
             peer.state,
             peer.url or "(dials in)",
             f"{format_age(now - peer.last_success)} ago" if peer.last_success else "never",
-            peer.last_error,
+            peer.last_error or (f"refused: {peer.last_refusal}" if peer.last_refusal else ""),
         )
         for peer in peers
     ]

@@ -23,7 +23,7 @@ from yarl import URL
 
 from node.errors import PeerError
 
-__all__ = ["AddressPolicy", "Trust", "interface_networks", "parse_peer_url"]
+__all__ = ["AddressPolicy", "Trust", "interface_networks", "parse_peer_url", "unwrap"]
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -99,7 +99,7 @@ class AddressPolicy:
     def refusal(self, text: str, trust: Trust) -> str | None:
         """Say why this numeric address must not be connected to, or None if it may."""
         try:
-            address = _unwrap(ip_address(text))
+            address = unwrap(ip_address(text))
         except ValueError:
             return f"{text!r} is not a numeric address"
         if trust is Trust.OPERATOR:
@@ -126,7 +126,7 @@ def _contains(network: Network, address: Address) -> bool:
     return network.version == address.version and address in network
 
 
-def _unwrap(address: Address) -> Address:
+def unwrap(address: Address) -> Address:
     """Return the IPv4 address that an IPv6 one stands for, or the address itself."""
     if isinstance(address, IPv4Address):
         return address

@@ -5,7 +5,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,9 @@ BUFFERED_PIECES_MAX = 8
 
 Progress = Callable[[int, int], None]
 """Called with the verified and the total bytes."""
+
+NoteBreach = Callable[[str, BaseException], Awaitable[None]]
+"""Called with a publisher whose node sent bytes that are not the blob's, and what was wrong."""
 
 _logger = logging.getLogger(__name__)
 
@@ -54,11 +57,15 @@ class Fetcher:
         folder: Where unfinished copies lie.
         sources: Who may have a blob.
         connections: The way to them.
+
+    Attributes:
+        note_breach: Told of sources that send wrong bytes.
     """
 
     def __init__(
         self, blobs: BlobStore, folder: Path, *, sources: Sources, connections: Connections
     ) -> None:
+        self.note_breach: NoteBreach | None = None
         self._blobs = blobs
         self._folder = folder
         self._sources = sources
@@ -125,12 +132,15 @@ class Fetcher:
         transfer.may_ask = lambda: len(waiting) < BUFFERED_PIECES_MAX
         following = iter(wanted)
         index = next(following)
-        async for arrived, data in transfer.pieces(self._connections):
-            waiting[arrived] = data
-            while index in waiting:
-                piece, base = waiting.pop(index), index * length
-                yield piece[max(0, start - base) : end - base]
-                index = next(following, -1)
+        try:
+            async for arrived, data in transfer.pieces(self._connections):
+                waiting[arrived] = data
+                while index in waiting:
+                    piece, base = waiting.pop(index), index * length
+                    yield piece[max(0, start - base) : end - base]
+                    index = next(following, -1)
+        finally:
+            await self._note_breaches(transfer)
 
     async def _copy(self, blob: BlobRef, into: Path, progress: Progress | None) -> FetchReport:
         """Write a blob that is held here to a file."""
@@ -161,13 +171,21 @@ class Fetcher:
         transfer = Transfer(download, await self._sources.of(blob.sha256, origin=origin))
         if partial.layer:
             transfer.use_layer(partial.layer)
-        async for index, data in transfer.pieces(self._connections):
-            if partial.layer is None:
-                await asyncio.to_thread(partial.keep_layer, download.layer)
-            await asyncio.to_thread(partial.keep_piece, index, data, bitmap=download.bitmap)
-            if progress:
-                progress(download.bytes_verified, blob.size)
+        try:
+            async for index, data in transfer.pieces(self._connections):
+                if partial.layer is None:
+                    await asyncio.to_thread(partial.keep_layer, download.layer)
+                await asyncio.to_thread(partial.keep_piece, index, data, bitmap=download.bitmap)
+                if progress:
+                    progress(download.bytes_verified, blob.size)
+        finally:
+            await self._note_breaches(transfer)
         return FetchReport(size=blob.size, fetched=transfer.fetched, faults=tuple(transfer.faults))
+
+    async def _note_breaches(self, transfer: Transfer) -> None:
+        for source, error in transfer.breaches:
+            if self.note_breach is not None and source.publisher is not None:
+                await self.note_breach(source.publisher, error)
 
     async def _deliver(self, partial: PartialBlob, into: Path | None) -> None:
         """Check the whole and give it its name."""

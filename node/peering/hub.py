@@ -68,25 +68,28 @@ class Hub:
         self._catalog = catalog
         self._peers = peers
         self._own = own
-        self._listeners: set[Listener] = set()
+        self._listeners: dict[Listener, None] = {}  # The oldest first.
 
     def open(self, publisher: str | None) -> Listener:
-        """Add a listener.
+        """Add a listener. Of one publisher's too many the oldest goes: its other end may be dead.
 
         Raises:
             ConflictError: There are too many.
         """
-        same = sum(item.publisher == publisher for item in self._listeners)
-        of_one_max = LISTENERS_MAX // 2 if publisher is None else LISTENERS_OF_PUBLISHER_MAX
-        if len(self._listeners) >= LISTENERS_MAX or same >= of_one_max:
+        same = [item for item in self._listeners if item.publisher == publisher]
+        if publisher is not None and len(same) >= LISTENERS_OF_PUBLISHER_MAX:
+            same[0].send(None)
+            self.close(same[0])
+        is_crowded = publisher is None and len(same) >= LISTENERS_MAX // 2
+        if is_crowded or len(self._listeners) >= LISTENERS_MAX:
             raise ConflictError("too many event streams are open here; try again later")
         listener = Listener(publisher)
-        self._listeners.add(listener)
+        self._listeners[listener] = None
         return listener
 
     def close(self, listener: Listener) -> None:
         """Forget a listener whose stream has ended."""
-        self._listeners.discard(listener)
+        self._listeners.pop(listener, None)
 
     def close_all(self) -> None:
         """End all streams."""

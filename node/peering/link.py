@@ -25,7 +25,8 @@ __all__ = ["PeerLink"]
 SILENCE_MAX_S = 30.0
 ROUND_EVERY_S = 300.0
 RETRY_FIRST_S = 0.25
-RETRY_MAX_S = 10.0
+RETRY_MAX_S = 5.0
+REFUSED_PAUSE_S = 30.0  # Until a peer with too many listeners is asked again.
 BACKLOG_MAX = 256
 SETTLED_AFTER_S = 5.0  # A connection that held so long was a good one.
 
@@ -145,17 +146,21 @@ class PeerLink:
 
     async def _listen(self, client: PeerClient) -> None:
         """Queue what the peer tells; a full queue means that a round must catch up."""
-        try:
-            async for event in _events(client, self._listening):
-                if self._events.full():
-                    self._has_missed_events = True
-                    continue
-                self._events.put_nowait(event)
-        except RefusedError as error:
-            # It has too many listeners. Rounds alone keep us in step, only later.
-            _logger.info("%s", error)
-            self._listening.set()
-            await asyncio.Event().wait()
+        while True:
+            try:
+                async for event in _events(client, self._listening):
+                    if self._events.full():
+                        self._has_missed_events = True
+                        continue
+                    self._events.put_nowait(event)
+            except RefusedError as error:
+                # It has too many listeners. Rounds alone keep us in step for now, only later.
+                _logger.info("%s", error)
+                self._listening.set()
+                await asyncio.sleep(REFUSED_PAUSE_S)
+                self._has_missed_events = True
+                continue
+            return
 
     async def _apply_events(self, client: PeerClient) -> None:
         # The stream is open before the round begins, so nothing falls between them.
@@ -180,6 +185,8 @@ class PeerLink:
         catalog = self._context.catalog
         if event.scope == "members" and event.publisher != client.address.publisher:
             raise PeerError(f"{client.address.title} tells of members records of another")
+        if await self._context.serving.is_blocked(event.publisher):
+            return
         missing = await self._context.serving.missing(event.records)
         if missing:
             await exchange.pull([bytes.fromhex(record) for record in missing])

@@ -29,6 +29,7 @@ class Transfer:
     Attributes:
         fetched: Bytes taken from each source, by its title.
         faults: What went wrong, and at whom, in words.
+        breaches: Who sent what is wrong for sure: not an accident, but a lie or damage.
         may_ask: Says whether more may be asked for now; a slow reader says no.
     """
 
@@ -37,6 +38,7 @@ class Transfer:
         self._addresses = {source.title: source for source in sources}
         self.fetched: dict[str, int] = {}
         self.faults: list[str] = []
+        self.breaches: list[tuple[PeerAddress, RemoteProtocolError]] = []
         self.may_ask: Callable[[], bool] = lambda: True
         for name in self._addresses:
             download.add_source(name)
@@ -105,6 +107,7 @@ class Transfer:
             is_new = self._download.receive_piece(request.source, index, data)
         except RemoteProtocolError as error:
             self._note(str(error))
+            self.breaches.append((self._addresses[request.source], error))
             return None
         if not is_new:
             return None
@@ -113,6 +116,8 @@ class Transfer:
 
     def _fail(self, request: Request, error: PeerError) -> None:
         self._note(str(error))
+        if isinstance(error.__cause__, RemoteProtocolError):
+            self.breaches.append((self._addresses[request.source], error.__cause__))
         if isinstance(error, RefusedError) or request.source not in self.fetched:
             # It does not have the blob, or has not answered even once: look elsewhere at once.
             self._download.remove_source(request.source)

@@ -28,13 +28,16 @@ from protocol.messages import (
 )
 from protocol.reconcile import Initiator, ItemSet
 from protocol.records import Head, parse_record
+from protocol.verdict import Reason
 
 __all__ = ["Exchange", "SyncReport", "reconcile"]
 
 FRAME_SIZE_MAX = 500_000
 ROUND_TRIPS_MAX = 1_000
 IDLE_TRIPS_MAX = 24  # Messages that find nothing; narrowing a million items down takes five.
+FOUND_MAX = 300_000  # Differences of one conversation; what is beyond is found in the next.
 ADMIT_COUNT_MAX = 500
+ADMIT_SIZE_MAX = 8 << 20
 ADMISSIONS_MAX = 1  # that run on while the next batch comes
 OFFER_SIZE_MAX = 8 << 20
 RECORDS_TIMEOUT_S = 300.0
@@ -122,7 +125,8 @@ class Exchange:
             ids: What we lack.
             first: The publisher, whose first identity record goes before all others.
         """
-        wanted = sorted(item.hex() for item in ids)
+        names = (item.hex() for item in ids)
+        wanted = sorted(name for name in names if not self._memory.is_refused(name))
         if first in wanted:
             wanted.remove(first)
             await self._pull_once([first])
@@ -203,6 +207,8 @@ class Exchange:
                 self._report.pulled += is_counted
             elif outcome.action == "reject":
                 self._report.rejected += 1
+                if outcome.reason != Reason.BLOCKED.value:  # An administrator may think again.
+                    self._memory.note_refused(outcome.id)
                 _logger.warning("%s: record %s: %s", self._source, outcome.id, outcome.detail)
         return [outcome.id for outcome in outcomes if outcome.action == "hold"]
 
@@ -227,7 +233,7 @@ class Exchange:
 
     async def _fetch(self, ids: Sequence[str]) -> AsyncGenerator[list[Envelope], None]:
         """Yield the records with these ids in batches; others that the peer sends are refused."""
-        stream, batch, asked = EnvelopeStream(), list[Envelope](), set(ids)
+        stream, batch, size, asked = EnvelopeStream(), list[Envelope](), 0, set(ids)
         title = self._client.address.title
         try:
             async with self._client.stream(
@@ -239,9 +245,10 @@ class Exchange:
                         _check_asked(envelope, asked)
                         asked.remove(envelope.id)
                         batch.append(envelope)
-                    if len(batch) >= ADMIT_COUNT_MAX:
+                        size += len(envelope.payload)
+                    if len(batch) >= ADMIT_COUNT_MAX or size >= ADMIT_SIZE_MAX:
                         yield batch
-                        batch = []
+                        batch, size = [], 0
                 stream.close()
         except RemoteProtocolError as error:
             raise PeerError(f"{title}, records: {error}") from error
@@ -278,6 +285,8 @@ async def _converse(
             break
         message = await asyncio.to_thread(initiator.reconcile, await ask(message))
         count = len(initiator.have) + len(initiator.need)
+        if count > FOUND_MAX:
+            return initiator.have, initiator.need
         idle_trips = idle_trips + 1 if count == found else 0
         found = count
     raise RemoteProtocolError("its answers lead to no end")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,7 @@ class Peering:
             sources=Sources(node.catalog, node.peers, own=own),
             connections=self.context.connections,
         )
+        self.fetcher.note_breach = partial(self.serving.note_refusal, what="blob")
         self.mirrors = MirrorRunner(
             node.catalog, node.mirrors, blobs=node.blobs, fetcher=self.fetcher
         )

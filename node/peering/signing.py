@@ -39,9 +39,11 @@ COVERED = (
 )
 PUBLISHER_HEADER = "Locmesh-Publisher"
 RECIPIENT_HEADER = "Locmesh-Recipient"
+DIGEST_HEADER = "Content-Digest"
 AGE_MAX = dt.timedelta(seconds=REQUEST_WINDOW_S)
 CLOCK_SKEW = dt.timedelta(seconds=CLOCK_SKEW_S)
 NONCES_MAX = 100_000  # of one sender within the window
+SENDERS_MAX = 10_000  # whose nonces are remembered
 
 OnlineKeys = Callable[[str], Awaitable[frozenset[bytes]]]
 
@@ -53,7 +55,7 @@ class SignedRequest:
     method: str
     url: str
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
-    body: bytes = b""
+    body: bytes | None = b""  # None: not read yet; `check_body` is still to be asked.
 
 
 class _Key(HTTPSignatureKeyResolver):
@@ -156,6 +158,18 @@ class RequestVerifier:
         except RemoteProtocolError as error:
             raise ForbiddenError(f"header {PUBLISHER_HEADER}: {error}") from error
 
+    @staticmethod
+    def check_body(headers: Mapping[str, str], body: bytes) -> None:
+        """Compare a body with the digest that a verified request covers.
+
+        Raises:
+            ForbiddenError: it is another.
+        """
+        try:
+            _Verifier.content_digest_class.verify(headers.get(DIGEST_HEADER, ""), body)
+        except InvalidSignature as error:
+            raise ForbiddenError(f"header {DIGEST_HEADER}: {error}") from error
+
     async def sender_with(
         self, request: SignedRequest, keys: frozenset[bytes], *, path_prefix: str = ""
     ) -> str:
@@ -210,6 +224,8 @@ class RequestVerifier:
         """Accept a nonce once. The window outlasts the time in which a signature is valid."""
         now = self._clock()
         oldest = now - int((AGE_MAX + 2 * CLOCK_SKEW).total_seconds())
+        if sender not in self._nonces and len(self._nonces) >= SENDERS_MAX:
+            self._forget_senders(oldest)
         nonces = self._nonces.setdefault(sender, OrderedDict())
         while nonces and next(iter(nonces.values())) < oldest:
             nonces.popitem(last=False)
@@ -218,6 +234,14 @@ class RequestVerifier:
         if len(nonces) >= NONCES_MAX:
             raise ForbiddenError(f"over {NONCES_MAX} signed requests at once; try again later")
         nonces[nonce] = now
+
+    def _forget_senders(self, oldest: int) -> None:
+        """Make room: anybody can be a new sender, as often as he likes."""
+        for sender, nonces in list(self._nonces.items()):
+            if not nonces or next(reversed(nonces.values())) < oldest:
+                del self._nonces[sender]
+        if len(self._nonces) >= SENDERS_MAX:
+            raise ForbiddenError("too many senders at once; try again later")
 
 
 class _Verifier(HTTPMessageVerifier):

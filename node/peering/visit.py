@@ -99,6 +99,9 @@ class Visit:
     async def _exchange_public(self, exchange: Exchange) -> None:
         heads = await exchange.heads("public")
         views = await self._context.catalog.publishers()
+        settled = self._memory.settled
+        for key in [key for key in settled if key[0] not in heads]:
+            del settled[key]  # Or whoever names others each time would fill it without end.
         blocked = {view.id for view in views if view.blocked}
         # Ourselves first: a peer that does not know us takes nothing else before.
         names = sorted(

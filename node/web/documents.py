@@ -78,7 +78,8 @@ def peer_document(peer: Peer, *, has_secrets: bool) -> dict[str, Any]:
     Addresses inside a lab's network, and what went wrong there, are for its administrator.
     """
     document = dict(values_of(peer))
-    return document if has_secrets else document | {"url": None, "last_error": ""}
+    secrets = {"url": None, "last_error": "", "last_refusal": ""}
+    return document if has_secrets else document | secrets
 
 
 def rejection_document(rejection: Rejection) -> dict[str, Any]:

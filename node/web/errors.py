@@ -39,6 +39,7 @@ _TITLES = {
     409: "That fits more than one thing, or not now",
     413: "Too large",
     416: "No such range of bytes",
+    429: "Too much at once",
     500: "Something is wrong with this node",
     502: "Another node could not help",
     503: "Not available here at the moment",
@@ -48,6 +49,7 @@ _DETAILS = {
     404: "There is no page at this address.",
     405: "The address exists, but not for this kind of request.",
     413: "What was sent is larger than this address takes.",
+    429: "This node lets strangers ask only so often; try again in a few seconds.",
     500: "The error has been written to the node's log. Trying again later may help.",
 }
 # What programs read answers problems as JSON, whatever the client says it accepts.
@@ -64,7 +66,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        allow = {
+            name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers
+        }
         return problem(
             request, error.status, _DETAILS.get(error.status, error.reason), headers=allow
         )

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from node.web.assets import Assets
     from node.web.auth import SignIns
     from node.web.layout import Layout
+    from node.web.pace import Paces
 
-__all__ = ["ASSETS", "LAYOUT", "NODE", "SIGN_INS", "VIEWER", "VISIBILITY"]
+__all__ = ["ASSETS", "LAYOUT", "NODE", "PACES", "SENDER", "SIGN_INS", "VIEWER", "VISIBILITY"]
 
 NODE: web.AppKey[Node] = web.AppKey("node")
 LAYOUT: web.AppKey[Layout] = web.AppKey("layout")
 ASSETS: web.AppKey[Assets] = web.AppKey("assets")
 SIGN_INS: web.AppKey[SignIns] = web.AppKey("sign_ins")
 VISIBILITY: web.AppKey[Visibility] = web.AppKey("visibility")
+PACES: web.AppKey[Paces] = web.AppKey("paces")
+# The publisher that a request's signature proves.
+SENDER = web.RequestKey("sender", str)
 VIEWER = web.RequestKey("viewer", Viewer)

@@ -14,10 +14,11 @@ from node.catalog.visibility import Visibility
 from node.web.assets import Assets
 from node.web.auth import SignIns, identify
 from node.web.errors import answer_errors
-from node.web.keys import ASSETS, LAYOUT, NODE, SIGN_INS, VISIBILITY
+from node.web.keys import ASSETS, LAYOUT, NODE, PACES, SIGN_INS, VISIBILITY
 from node.web.layout import Layout, Site
+from node.web.pace import Paces
 from node.web.routes import routes
-from node.web.sync import identify_node
+from node.web.senders import identify_node
 from protocol.limits import MESSAGE_SIZE_MAX
 
 __all__ = ["make_app"]
@@ -54,6 +55,7 @@ def make_app(node: Node) -> web.Application:
     app[NODE] = node
     app[ASSETS] = Assets()
     app[LAYOUT] = Layout(site, app[ASSETS], clock=node.clock)
+    app[PACES] = Paces()
     app[SIGN_INS] = SignIns(node.db, clock=node.clock)
     app[VISIBILITY] = Visibility(node.db, own=node.keyring.publisher)
     app.add_routes(routes(app[ASSETS]))

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
 from ipaddress import ip_address
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
-from multidict import CIMultiDict
 from yarl import URL
 
 from node import __version__
 from node.app import Node
-from node.catalog.views import Viewer
-from node.errors import ConflictError, ForbiddenError, InputError, PeerError
-from node.peering.addresses import parse_peer_url
+from node.errors import ForbiddenError, InputError, PeerError
+from node.peering.addresses import parse_peer_url, unwrap
 from node.peering.gossip import own_reports
-from node.peering.handshake import lineage_of
-from node.peering.signing import RequestVerifier, SignedRequest
-from node.web.keys import NODE, VIEWER
+from node.web.keys import NODE
+from node.web.senders import offering_sender, read_message, require_member, sender_of
 from protocol import limits
-from protocol.envelope import Envelope, seal
-from protocol.errors import RemoteProtocolError, SizeLimitError
+from protocol.envelope import seal
 from protocol.hello import HELLO_TYPE, Hello, parse_nonce
 from protocol.identity import DigestHex, parse_digest
 from protocol.messages import (
@@ -36,14 +30,15 @@ from protocol.messages import (
     encode_peers,
 )
 from protocol.reconcile import ItemSet, respond
-from protocol.records import Identity, parse_record
 from protocol.wire import pack
 
-__all__ = ["identify_node", "routes"]
+__all__ = ["routes"]
 
 FRAME_SIZE_MAX = 500_000
 RECONCILE_SIZE_MAX = 1 << 20
-CHUNK_RECORDS = 100
+IDS_SIZE_MAX = 64 << 10
+CHUNK_RECORDS_MAX = 100
+CHUNK_SIZE = 2 << 20  # A chunk of this size is large enough.
 PATH = "/sync/v1"
 
 _logger = logging.getLogger(__name__)
@@ -100,7 +95,7 @@ async def get_heads(request: web.Request) -> web.Response:
     node = request.app[NODE]
     if _scope(request) == "public":
         return _binary(encode_envelopes((await node.catalog.heads("public"))[: limits.HEADS_MAX]))
-    await _require_member(request)
+    await require_member(request)
     # Members records are their publisher's to give, and of nobody else.
     head = await node.catalog.head(node.keyring.publisher, "members")
     return _binary(encode_envelopes([head] if head else []))
@@ -111,7 +106,7 @@ async def post_reconcile(request: web.Request) -> web.Response:
     node = request.app[NODE]
     publisher, scope = parse_digest(request.query.get("publisher", "")), _scope(request)
     if scope == "members":
-        sender = await _require_member(request)
+        sender = await require_member(request)
         if publisher not in {node.keyring.publisher, sender}:
             raise ForbiddenError("members records are told only by their own publisher")
     items = await node.catalog.items(publisher, scope)
@@ -126,14 +121,19 @@ async def post_holdings(request: web.Request) -> web.Response:
 async def post_records(request: web.Request) -> web.StreamResponse:
     """POST /sync/v1/records: the envelopes with these ids, those that the sender may have."""
     node = request.app[NODE]
-    sender = await _sender(request)
-    ids = decode_ids(await request.read())
+    sender = await sender_of(request)
+    ids = decode_ids(await read_message(request, size_max=IDS_SIZE_MAX))
     visible = await _visible(node, ids, sender)
     response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
     await response.prepare(request)
-    for start in range(0, len(visible), CHUNK_RECORDS):
-        envelopes = await node.catalog.envelopes(visible[start : start + CHUNK_RECORDS])
-        await response.write(b"".join(pack(envelope.to_wire()) for envelope in envelopes))
+    start, count = 0, 8
+    while start < len(visible):
+        envelopes = await node.catalog.envelopes(visible[start : start + count])
+        chunk = b"".join(pack(envelope.to_wire()) for envelope in envelopes)
+        await response.write(chunk)
+        start += count
+        # A record may have a megabyte: few at once, until they have proved to be small.
+        count = min(2 * count, CHUNK_RECORDS_MAX) if len(chunk) < CHUNK_SIZE else 1 + count // 2
     await response.write_eof()
     return response
 
@@ -141,14 +141,9 @@ async def post_records(request: web.Request) -> web.StreamResponse:
 async def put_records(request: web.Request) -> web.Response:
     """PUT /sync/v1/records: take an offer from a peer that someone has approved."""
     node = request.app[NODE]
-    body = await request.read()
-    sender = await _offering_sender(request, body)
-    try:
-        envelopes = decode_envelopes(body, count_max=limits.OFFER_MAX)
-        outcomes = await node.catalog.admit(envelopes, source=sender)
-    except RemoteProtocolError as error:
-        await node.peering.serving.note_refusal(sender, error, what="offer")
-        raise
+    sender, body = await offering_sender(request)
+    envelopes = await asyncio.to_thread(decode_envelopes, body, count_max=limits.OFFER_MAX)
+    outcomes = await node.catalog.admit(envelopes, source=sender)
     node.peering.syncer.hurry(sender)
     return _binary(
         encode_answers(
@@ -172,7 +167,7 @@ async def get_peers(request: web.Request) -> web.Response:
 async def get_events(request: web.Request) -> web.StreamResponse:
     """GET /sync/v1/events: new records, heads and peers, as they come."""
     node = request.app[NODE]
-    sender = await _sender(request)
+    sender = await sender_of(request)
     listener = node.peering.hub.open(sender)
     if sender is not None:
         node.peering.syncer.hurry(sender)
@@ -194,101 +189,6 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     return response
 
 
-@web.middleware
-async def identify_node(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let approved peers read members' blobs when they sign their request for them."""
-    if request.path.startswith("/blobs/") and "Signature" in request.headers:
-        node = request.app[NODE]
-        sender = await _sender(request)
-        if sender is not None and await node.peers.is_approved(sender):
-            request[VIEWER] = Viewer.MEMBER
-    return await handler(request)
-
-
-async def _sender(request: web.Request) -> str | None:
-    """Return who signed the request, None for a stranger.
-
-    Raises:
-        ForbiddenError: The signature does not hold.
-    """
-    if "Signature" not in request.headers:
-        return None
-    node = request.app[NODE]
-    claimed = RequestVerifier.claimed_sender(request.headers)
-    if not await node.peering.serving.online_keys(claimed):
-        return None  # Nobody we know: a stranger, whatever it says.
-    return await node.peering.verifier.sender(
-        await _as_signed(request), path_prefix=_path_prefix(node)
-    )
-
-
-async def _require_member(request: web.Request) -> str:
-    sender = await _sender(request)
-    if sender is None or not await request.app[NODE].peers.is_approved(sender):
-        raise ForbiddenError("members records are for approved peers, who sign their requests")
-    return sender
-
-
-async def _offering_sender(request: web.Request, body: bytes) -> str:
-    """Return who offers records, if its offers are taken here.
-
-    Raises:
-        ForbiddenError: It is unknown or unproved; one that proves itself becomes a suggestion.
-    """
-    node = request.app[NODE]
-    sender = await _sender(request) or await _stranger(request, body)
-    if await node.peers.is_approved(sender):
-        return sender
-    known = await node.peers.by_publisher(sender)
-    if any(peer.state == "blocked" for peer in known):
-        raise ForbiddenError("this node does not take records from you")
-    if not known:
-        try:
-            await node.peers.add(None, source="offer", publisher=sender)
-        except ConflictError as error:
-            raise ForbiddenError(str(error)) from error
-    if node.config.trust == "open":
-        await node.peers.approve(sender)
-        return sender
-    raise ForbiddenError("offers are taken once this node's administrator has approved you")
-
-
-async def _stranger(request: web.Request, body: bytes) -> str:
-    """Return a sender who is not in our catalog and proves itself by the identities it offers."""
-    node = request.app[NODE]
-    claimed = RequestVerifier.claimed_sender(request.headers)
-    try:
-        offered = decode_envelopes(body, count_max=limits.OFFER_MAX)
-        lineage = lineage_of(_identities(offered, claimed), claimed, now=node.clock())
-    except RemoteProtocolError as error:
-        raise ForbiddenError(f"nobody here knows publisher {claimed}: {error}") from error
-    keys = frozenset(key for key, retired in lineage.online.items() if retired is None)
-    return await node.peering.verifier.sender_with(
-        await _as_signed(request), keys, path_prefix=_path_prefix(node)
-    )
-
-
-def _identities(envelopes: Iterable[Envelope], publisher: str) -> Iterable[Envelope]:
-    for envelope in envelopes:
-        record = parse_record(envelope.payload)
-        if isinstance(record, Identity) and publisher in {envelope.id, record.publisher}:
-            yield envelope
-
-
-async def _as_signed(request: web.Request) -> SignedRequest:
-    return SignedRequest(
-        method=request.method,
-        # Scheme and host are not covered by the signature; path and query are, as they came.
-        url=f"http://node{request.raw_path}",
-        headers=CIMultiDict(request.headers),
-        body=await request.read(),
-    )
-
-
-def _path_prefix(node: Node) -> str:
-    return URL(node.config.public_url).raw_path.rstrip("/") if node.config.public_url else ""
-
-
 async def _visible(node: Node, ids: list[DigestHex], sender: str | None) -> list[str]:
     """Return those records that the sender may have: public ones, and our members' if approved."""
     scopes = await node.peering.serving.scopes(ids)
@@ -304,9 +204,7 @@ async def _visible(node: Node, ids: list[DigestHex], sender: str | None) -> list
 
 
 async def _reconciled(request: web.Request, items: ItemSet) -> web.Response:
-    message = await request.read()
-    if len(message) > RECONCILE_SIZE_MAX:
-        raise SizeLimitError(f"a message of {len(message)} bytes; at most {RECONCILE_SIZE_MAX}")
+    message = await read_message(request, size_max=RECONCILE_SIZE_MAX)
     answer = await asyncio.to_thread(respond, items, message, frame_limit=FRAME_SIZE_MAX)
     return _binary(answer)
 
@@ -335,10 +233,11 @@ def _is_our_address(request: web.Request, url: URL) -> bool:
     local = request.transport.get_extra_info("sockname") if request.transport else None
     if not local:
         return False
+    arrived = unwrap(ip_address(str(local[0]).partition("%")[0]))
     try:
-        arrived, named = ip_address(local[0]), ip_address(url.host or "")
+        named = unwrap(ip_address((url.host or "").partition("%")[0]))
     except ValueError:
-        return url.host == "localhost" and str(local[0]) in {"127.0.0.1", "::1"}
+        return url.host == "localhost" and arrived.is_loopback
     return arrived == named
 
 

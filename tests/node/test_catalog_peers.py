@@ -6,6 +6,7 @@ import pytest
 from node.catalog import peers as peers_module
 from node.catalog.mirrors import Mirrors
 from node.catalog.peers import Peers
+from node.catalog.publishers import add_publisher
 from node.catalog.views import Reachability
 from node.errors import AmbiguousError, ConflictError, NotFoundError
 from node.storage.database import Database
@@ -107,7 +108,8 @@ async def test_success_and_errors_are_kept_in_words(peers: Peers, clock: Clock) 
     assert (peer.last_error, peer.last_success) == ("", 2_000)
 
 
-async def test_our_own_experience_goes_before_what_others_say(peers: Peers) -> None:
+async def test_our_own_experience_goes_before_what_others_say(peers: Peers, db: Database) -> None:
+    await db.write(lambda rows: add_publisher(rows, A, now=1))
     assert await peers.reachability(A) == Reachability(state="unknown")
     assert await peers.note_reachability(A, via=B, reachable=False, since=10)
     assert await peers.note_reachability(A, via=C, reachable=False, since=20)
@@ -116,6 +118,12 @@ async def test_our_own_experience_goes_before_what_others_say(peers: Peers) -> N
     assert await peers.reachability(A) == Reachability(state="unreachable", since=20, via=C)
     assert await peers.note_reachability(A, via=None, reachable=True, since=15)
     assert await peers.reachability(A) == Reachability(state="reachable", since=15)
+
+
+async def test_hearsay_of_unknown_publishers_is_not_kept(peers: Peers) -> None:
+    assert not await peers.note_reachability(C, via=B, reachable=True, since=10)
+    assert await peers.reachability(C) == Reachability(state="unknown")
+    assert await peers.note_reachability(C, via=None, reachable=True, since=10)
 
 
 async def test_strangers_cannot_fill_the_list(
