@@ -7,7 +7,7 @@ from node.catalog.views import HitSummary
 from protocol.limits import INTEGER_MAX
 from protocol.records import Dataset, File, Sample, TableSummary
 
-__all__ = ["measure"]
+__all__ = ["measure", "measured_tables"]
 
 NM_PER_UM = 1_000.0
 # Which files of a sample speak for it: the same localizations often come as an original, as a
@@ -21,7 +21,7 @@ def measure(dataset: Dataset) -> HitSummary:
 
     A dataset without measured tables takes its dimension from its tags.
     """
-    tables = [table for sample in dataset.samples for table in _tables(sample)]
+    tables = measured_tables(dataset)
     files = [file for sample in dataset.samples for file in sample.files]
     return HitSummary(
         localizations=_bounded(sum(table.rows for table in tables)) if tables else None,
@@ -33,6 +33,11 @@ def measure(dataset: Dataset) -> HitSummary:
         files=len(files),
         samples=len(dataset.samples),
     )
+
+
+def measured_tables(dataset: Dataset) -> list[TableSummary]:
+    """Return the tables that speak for a dataset: each sample's from its first role with tables."""
+    return [table for sample in dataset.samples for table in _tables(sample)]
 
 
 def _tables(sample: Sample) -> list[TableSummary]:

@@ -10,9 +10,10 @@ from urllib.parse import quote, urlencode
 from markupsafe import Markup
 
 from node.catalog import vocabulary
+from node.catalog.measures import measured_tables
 from node.catalog.views import DatasetView, Holder
 from node.publishing.licenses import license_name
-from node.web.cards import category_title, short_license
+from node.web.cards import Surroundings, category_title, short_license
 from node.web.quantities import (
     format_count,
     format_date,
@@ -31,8 +32,10 @@ from node.web.statements import (
 )
 from protocol.records import Citation, Dataset, File, Sample, TableSummary, Tag
 
-__all__ = ["Fact", "file_href", "make_dataset_page", "measured_tables"]
+__all__ = ["Fact", "file_href", "make_dataset_page"]
 
+AUTHORS_SHOWN_MAX = 12
+AFFILIATIONS_SHOWN_MAX = 4
 FILES_SHOWN_MAX = 100
 TABLES_SHOWN_MAX = 16
 STRIP_MAX = 12
@@ -62,20 +65,18 @@ def make_dataset_page(
     view: DatasetView,
     documentation: Markup,
     *,
-    held: Collection[str],
+    around: Surroundings,
     names: dict[str, str],
-    now: int,
 ) -> dict[str, Any]:
     """Return everything that dataset.html shows.
 
     Args:
         view: The dataset as the catalog answers.
         documentation: Its rendered documentation.
-        held: The blobs among its thumbnails that are here.
+        around: Which of its pictures are here, and which of its holders answer.
         names: Publisher names by id, for who says what.
-        now: Seconds since 1970.
     """
-    data = view.metadata
+    data, held, silent = view.metadata, around.held, around.silent
     thumbnails = [sample.thumbnail.sha256 for sample in data.samples if sample.thumbnail]
     pictures = [sha256 for sha256 in thumbnails if sha256 in held]
     return {
@@ -85,17 +86,16 @@ def make_dataset_page(
         "description": data.description,
         "documentation": documentation,
         "publisher": {"id": view.publisher.id, "name": publisher_name(view)},
-        "authors": data.authors,
-        "affiliations": list(dict.fromkeys(a.affiliation for a in data.authors if a.affiliation)),
-        "notices": state_dataset(view, now=now, names=names),
+        **_people(data),
+        "notices": state_dataset(view, now=around.now, names=names, silent=silent),
         "picture": f"/blobs/{pictures[0]}" if pictures else None,
         "no_picture": "The picture has not arrived at this node yet."
         if thumbnails
         else "This dataset has no picture.",
         "caption": _caption(data),
         "strip": _strip(data, held=held),
-        "facts": _facts(view),
-        "download": _download(view),
+        "facts": _facts(view, silent),
+        "download": _download(view, silent),
         "tags": _tags(data.tags),
         "citation": _citation(view),
         "references": [_reference(entry) for entry in data.citation],
@@ -110,8 +110,8 @@ def make_dataset_page(
             }
             for entry in sorted(view.revisions, key=lambda entry: -entry.revision)
         ],
-        "provenance": _provenance(view, names=names, now=now),
-        "holders": [_holder(holder) for holder in view.holders],
+        "provenance": _provenance(view, around, names=names),
+        "holders": [_holder(holder, silent) for holder in view.holders],
     }
 
 
@@ -125,18 +125,22 @@ def publisher_name(view: DatasetView) -> str:
     return view.publisher.name or f"Publisher {view.publisher.id[:8]}"
 
 
-def measured_tables(data: Dataset) -> list[TableSummary]:
-    """Return each measured table once: a rendition repeats the tables of its original."""
-    found: list[TableSummary] = []
-    for sample in data.samples:
-        originals = [file for file in sample.files if file.role != "rendition" and file.tables]
-        renditions = [file for file in sample.files if file.role == "rendition"]
-        for file in originals or renditions:
-            found += file.tables
-    return found
+def _people(data: Dataset) -> dict[str, Any]:
+    """Return who made it: the picture stays in sight however many they are."""
+    affiliations = list(dict.fromkeys(a.affiliation for a in data.authors if a.affiliation))
+    is_long = len(data.authors) > AUTHORS_SHOWN_MAX or len(affiliations) > AFFILIATIONS_SHOWN_MAX
+    whom = format_plural(len(data.authors), "author")
+    whence = format_plural(len(affiliations), "affiliation")
+    return {
+        "authors": data.authors,
+        "authors_shown": data.authors[:AUTHORS_SHOWN_MAX],
+        "affiliations": affiliations,
+        "affiliations_shown": affiliations[:AFFILIATIONS_SHOWN_MAX],
+        "people_hidden": f"All {whom}, {whence}" if is_long else "",
+    }
 
 
-def _facts(view: DatasetView) -> list[Fact]:
+def _facts(view: DatasetView, silent: Collection[str]) -> list[Fact]:
     data = view.metadata
     tables = measured_tables(data)
     files = {file.sha256: file for sample in data.samples for file in sample.files}
@@ -166,7 +170,7 @@ def _facts(view: DatasetView) -> list[Fact]:
             name="Published",
             value=f"{format_date(view.issued)}, revision {view.revision}",
         ),
-        Fact(name="Copies", value=state_copies(view).word, href="#provenance"),
+        Fact(name="Copies", value=state_copies(view, silent).word, href="#provenance"),
     ]
     return facts
 
@@ -226,12 +230,12 @@ def _strip(data: Dataset, *, held: Collection[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _download(view: DatasetView) -> dict[str, str] | None:
+def _download(view: DatasetView, silent: Collection[str]) -> dict[str, str] | None:
     originals = [f for s in view.metadata.samples for f in s.files if f.role != "rendition"]
     if not originals:
         return None
     size = format_size(sum(file.size for file in originals))
-    copies = state_copies(view)
+    copies = state_copies(view, silent)
     if len(originals) == 1:
         return {
             "href": file_href(view.dataset, originals[0]),
@@ -329,7 +333,10 @@ def _file(dataset: str, file: File, *, tables: Iterable[TableSummary]) -> dict[s
     }
 
 
-def _provenance(view: DatasetView, *, names: dict[str, str], now: int) -> list[Statement]:
+def _provenance(
+    view: DatasetView, around: Surroundings, *, names: dict[str, str]
+) -> list[Statement]:
+    now = around.now
     signed = Statement(
         tone="good",
         word="Signature verified",
@@ -340,13 +347,14 @@ def _provenance(view: DatasetView, *, names: dict[str, str], now: int) -> list[S
         signed,
         state_completeness(view.publisher.completeness, now=now),
         state_reachability(view.publisher.reachability, now=now, names=names, is_origin=True),
-        state_copies(view),
+        state_copies(view, around.silent),
     ]
 
 
-def _holder(holder: Holder) -> dict[str, str]:
+def _holder(holder: Holder, silent: Collection[str]) -> dict[str, str]:
+    held = "all files" if holder.complete else format_plural(holder.blobs, "file")
     return {
         "publisher": holder.publisher,
         "name": holder.name or f"Publisher {holder.publisher[:8]}",
-        "word": "all files" if holder.complete else format_plural(holder.blobs, "file"),
+        "word": f"{held}, does not answer now" if holder.publisher in silent else held,
     }

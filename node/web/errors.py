@@ -10,8 +10,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from node import errors
+from node.catalog.views import Viewer
 from node.web.keys import LAYOUT
-from node.web.visit import visit_of
+from node.web.visit import viewer_of, visit_of
 from protocol.errors import RemoteProtocolError, SizeLimitError, UnsignedError
 
 __all__ = ["STATUS_BY_ERROR", "answer_errors", "status_of"]
@@ -51,6 +52,8 @@ _DETAILS = {
     413: "What was sent is larger than this address takes.",
     429: "This node lets strangers ask only so often; try again in a few seconds.",
     500: "The error has been written to the node's log. Trying again later may help.",
+    502: "No other node could give it at the moment. The dataset's page says who may have it; "
+    "trying again later may help.",
 }
 # What programs read answers problems as JSON, whatever the client says it accepts.
 _FOR_PROGRAMS = ("/api/", "/sync/", "/blobs/", "/records/", "/-/", "/healthz")
@@ -73,7 +76,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
             request, error.status, _DETAILS.get(error.status, error.reason), headers=allow
         )
     except tuple(STATUS_BY_ERROR) as error:
-        return problem(request, status_of(error), _sentence(error))
+        return problem(request, status := status_of(error), _detail(request, error, status))
     except Exception:
         _logger.exception("%s %s failed", request.method, request.path)
         return problem(request, 500, _DETAILS[500])
@@ -104,6 +107,14 @@ def _wants_page(request: web.Request) -> bool:
     if request.path.startswith(_FOR_PROGRAMS) or request.path.endswith(".json"):
         return False
     return "text/html" in request.headers.get("Accept", "")
+
+
+def _detail(request: web.Request, error: Exception, status: int) -> str:
+    if status != HTTPStatus.BAD_GATEWAY or viewer_of(request) is Viewer.ADMIN:
+        return _sentence(error)
+    # How each peer failed names addresses inside a lab's network.
+    _logger.warning("%s %s: %s", request.method, request.path, error)
+    return _DETAILS[status]
 
 
 def _sentence(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from node.catalog.peers import Peer
 from node.catalog.views import Hit, PublisherView, Rejection
 from node.publishing.drafts import Draft
-from node.web.cards import make_card
+from node.web.cards import Surroundings, make_card
 from node.web.dataset_page import Fact
 from node.web.quantities import (
     format_age,
@@ -111,12 +111,11 @@ def make_publisher_page(
     view: PublisherView,
     hits: Sequence[Hit],
     *,
-    held: Iterable[str],
+    around: Surroundings,
     names: dict[str, str],
-    now: int,
 ) -> dict[str, Any]:
     """Return everything that publisher.html shows."""
-    held = frozenset(held)
+    now = around.now
     head = view.completeness.head
     facts = [
         Fact(name="Datasets", value=format_exact(view.datasets)),
@@ -143,7 +142,7 @@ def make_publisher_page(
         "statements": state_publisher(view, now=now, names=names),
         "facts": facts,
         "dataset_words": format_plural(view.datasets, "dataset"),
-        "cards": [make_card(hit, held=held) for hit in hits],
+        "cards": [make_card(hit, around) for hit in hits],
     }
 
 

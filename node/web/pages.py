@@ -10,10 +10,11 @@ from aiohttp import web
 
 from node.app import Node
 from node.catalog.order import SORTS
-from node.catalog.views import DatasetView, PublisherView, Query, Viewer
+from node.catalog.views import PublisherView, Query, Reachability, Viewer
 from node.errors import InputError, NotFoundError
 from node.web.address import SearchAddress
 from node.web.auth import get_login, require_admin
+from node.web.cards import Surroundings
 from node.web.dataset_page import make_dataset_page
 from node.web.keys import LAYOUT, NODE
 from node.web.markdown import render_markdown
@@ -29,7 +30,7 @@ from node.web.network_page import (
 )
 from node.web.quantities import format_plural
 from node.web.search_page import make_search_page
-from node.web.visit import viewer_of, visit_of
+from node.web.visit import field_of, viewer_of, visit_of
 
 __all__ = [
     "get_dataset_page",
@@ -46,6 +47,7 @@ __all__ = [
 HITS_PER_PAGE = 24
 PUBLISHER_HITS = 8
 REJECTIONS_SHOWN = 50
+HOLDERS_ASKED_MAX = 100
 
 
 async def get_search_page(request: web.Request) -> web.Response:
@@ -55,8 +57,12 @@ async def get_search_page(request: web.Request) -> web.Response:
     cursor = request.query.get("cursor") or None
     query = address.query(viewer_of(request), limit=HITS_PER_PAGE, cursor=cursor, sorts=SORTS)
     results = await node.catalog.search(query)
-    held = await held_of(node, (hit.thumbnail for hit in results.hits))
-    values = make_search_page(results, address, held=held, sorts=SORTS, is_first=cursor is None)
+    around = Surroundings(
+        held=await held_of(node, (hit.thumbnail for hit in results.hits)),
+        reachability=await _reachability(node, (hit.publisher for hit in results.hits)),
+        now=node.clock(),
+    )
+    values = make_search_page(results, address, around=around, sorts=SORTS, is_first=cursor is None)
     return page(request, "search.html", values, place="search")
 
 
@@ -70,9 +76,12 @@ async def get_dataset_page(request: web.Request) -> web.Response:
     values = make_dataset_page(
         view,
         documentation,
-        held=await held_of(node, (blob.sha256 for blob in thumbnails)),
-        names=await _witness(node, view),
-        now=node.clock(),
+        around=Surroundings(
+            held=await held_of(node, (blob.sha256 for blob in thumbnails)),
+            reachability=await _reachability(node, (h.publisher for h in view.holders)),
+            now=node.clock(),
+        ),
+        names=await _witness(node, view.publisher),
     )
     values["check"] = f"curl {_url(request)}/records/{view.record} | sha256sum"
     return page(request, "dataset.html", {"page": values})
@@ -98,12 +107,13 @@ async def get_publisher_page(request: web.Request) -> web.Response:
     view = await node.catalog.publisher(publisher)
     query = Query(publisher=publisher, limit=PUBLISHER_HITS, viewer=viewer_of(request))
     hits = (await node.catalog.search(query)).hits
+    held = await held_of(node, (hit.thumbnail for hit in hits))
     values = make_publisher_page(
         view,
         hits,
-        held=await held_of(node, (hit.thumbnail for hit in hits)),
-        names=names_of(await node.catalog.publishers()),
-        now=node.clock(),
+        # Whether the publisher answers is said once, above its datasets.
+        around=Surroundings(held=held, reachability={}, now=node.clock()),
+        names=await _witness(node, view),
     )
     return page(request, "publisher.html", {"page": values}, place="publishers")
 
@@ -143,7 +153,7 @@ async def post_peer(request: web.Request) -> web.StreamResponse:
     """POST /network/{peer}: approve or block a peer."""
     require_admin(request)
     peers, ref = request.app[NODE].peers, request.match_info["peer"]
-    action = (await request.post()).get("action")
+    action = await field_of(request, "action")
     if action == "approve":
         await peers.approve(ref)
     elif action == "block":
@@ -201,8 +211,15 @@ async def _whole_id(request: web.Request, kind: str, path: str) -> str:
     return found
 
 
-async def _witness(node: Node, view: DatasetView) -> dict[str, str]:
-    via = view.publisher.reachability.via
+async def _reachability(node: Node, publishers: Iterable[str]) -> dict[str, Reachability]:
+    """Return which of these publishers answer; what others say of this node is not asked."""
+    others = sorted(set(publishers) - {node.keyring.publisher})[:HOLDERS_ASKED_MAX]
+    found = await asyncio.gather(*(node.peers.reachability(other) for other in others))
+    return dict(zip(others, found, strict=True))
+
+
+async def _witness(node: Node, publisher: PublisherView) -> dict[str, str]:
+    via = publisher.reachability.via
     return {via: publisher_title(await node.catalog.publisher(via))} if via else {}
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from node.catalog import vocabulary
 from node.catalog.views import FacetCount, Results
 from node.web.address import SearchAddress
-from node.web.cards import category_title, make_card, short_license
+from node.web.cards import Surroundings, category_title, make_card, short_license
 from node.web.quantities import format_exact, format_plural
 
 __all__ = ["FACET_SHOWN", "make_search_page"]
 
 FACET_SHOWN = 6
 FACET_LISTED_MAX = 40
+# Categories that the vocabulary lacks: one odd dataset may name two hundred of them.
+STRANGE_SHOWN_MAX = 4
 # Facets that are measured or signed, not typed as tags.
 _TITLES = {"dimension": "Dimension", "publisher": "Publisher", "license": "Licence"}
 _SORT_WORDS = {
@@ -77,7 +79,7 @@ def make_search_page(
     results: Results,
     address: SearchAddress,
     *,
-    held: Collection[str],
+    around: Surroundings,
     sorts: Iterable[str],
     is_first: bool,
 ) -> dict[str, Any]:
@@ -86,7 +88,7 @@ def make_search_page(
     Args:
         results: One page of hits, with the facets of all.
         address: What was asked for.
-        held: The thumbnails that are here.
+        around: What is known of the hits beside what they say.
         sorts: The orders there are.
         is_first: Whether this is the first page of the results.
     """
@@ -96,7 +98,7 @@ def make_search_page(
         "text": address.value("q"),
         "groups": _groups(results.facets, address),
         "chips": chips,
-        "cards": [make_card(hit, held=held) for hit in results.hits],
+        "cards": [make_card(hit, around) for hit in results.hits],
         "sentence": _sentence(results, address),
         "took": f"found in {results.took_ms:.1f} ms",
         "sort": address.value("sort"),
@@ -111,7 +113,10 @@ def make_search_page(
 
 def _groups(facets: dict[str, list[FacetCount]], address: SearchAddress) -> list[Group]:
     names = [category.name for category in vocabulary.categories()]
-    strange = sorted(name for name in facets if name not in names)
+    strange = sorted(
+        (name for name in facets if name not in names and name not in _TITLES),
+        key=lambda name: (-max((entry.count for entry in facets[name]), default=0), name),
+    )[:STRANGE_SHOWN_MAX]
     order = [name for name in [*names, *strange] if name in facets and name not in _TITLES]
     order += _TITLES
     groups = [_group(name, facets.get(name, []), address) for name in dict.fromkeys(order)]

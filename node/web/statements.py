@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from node.catalog.views import DatasetView, PublisherView, Reachability
@@ -112,8 +112,17 @@ def state_publisher(view: PublisherView, *, now: int, names: dict[str, str]) -> 
     return found
 
 
-def state_dataset(view: DatasetView, *, now: int, names: dict[str, str]) -> list[Statement]:
-    """Say what a reader must know before trusting or downloading this dataset."""
+def state_dataset(
+    view: DatasetView, *, now: int, names: dict[str, str], silent: Collection[str]
+) -> list[Statement]:
+    """Say what a reader must know before trusting or downloading this dataset.
+
+    Args:
+        view: The dataset.
+        now: Seconds since 1970.
+        names: Publisher names by id, for who says what.
+        silent: The holders that do not answer.
+    """
     found = []
     if view.withdrawal is not None:
         held = format_plural(len(view.holders), "node")
@@ -138,7 +147,7 @@ def state_dataset(view: DatasetView, *, now: int, names: dict[str, str]) -> list
             )
         )
     if view.publisher.reachability.state == "unreachable":
-        found.append(_unreachable_origin(view, now=now, names=names))
+        found.append(_unreachable_origin(view, now=now, names=names, silent=silent))
     if view.publisher.completeness.stale or not view.publisher.completeness.complete:
         found.append(state_completeness(view.publisher.completeness, now=now))
     if view.visibility != "public":
@@ -146,21 +155,33 @@ def state_dataset(view: DatasetView, *, now: int, names: dict[str, str]) -> list
     return [statement for statement in found if statement.tone != "quiet"]
 
 
-def state_copies(view: DatasetView) -> Statement:
-    """Say who has the files."""
-    whole = [holder.name for holder in view.holders if holder.complete]
-    is_gone = view.publisher.reachability.state == "unreachable"
-    if is_gone and [h.publisher for h in view.holders if h.complete] == [view.publisher.id]:
-        return Statement(
-            tone="attention",
-            word="1 copy, not reachable now",
-            sentence=f"only {whole[0]} is known to have every file, and it does not answer.",
-        )
-    if whole:
+def state_copies(view: DatasetView, silent: Collection[str]) -> Statement:
+    """Say who has the files, and who of them (`silent`, by id) does not answer."""
+    whole = [holder for holder in view.holders if holder.complete]
+    answering = [holder.name for holder in whole if holder.publisher not in silent]
+    others = [holder.name for holder in whole if holder.publisher in silent]
+    copies = format_plural(len(whole), "copy", "copies")
+    if answering and others:
+        too = "does not answer" if len(others) == 1 else "do not answer"
         return Statement(
             tone="good",
-            word=format_plural(len(whole), "copy", "copies"),
-            sentence=_as_sentence(f"every file is held by {_listed(whole)}"),
+            word=f"{copies}, {format_exact(len(answering))} reachable now",
+            sentence=f"every file is held by {_listed(answering)}, "
+            f"and by {_listed(others)}, which {too}.",
+        )
+    if answering:
+        return Statement(
+            tone="good",
+            word=copies,
+            sentence=_as_sentence(f"every file is held by {_listed(answering)}"),
+        )
+    if others:
+        what = "it does not answer" if len(others) == 1 else "none of them answers"
+        return Statement(
+            tone="attention",
+            word=f"{copies}, {'not' if len(others) == 1 else 'none'} reachable now",
+            sentence=f"only {_listed(others)} {'is' if len(others) == 1 else 'are'} known to have "
+            f"every file, and {what}.",
         )
     if view.holders:
         return Statement(
@@ -192,19 +213,24 @@ def _what_lacks(completeness: Completeness) -> str:
     )
 
 
-def _unreachable_origin(view: DatasetView, *, now: int, names: dict[str, str]) -> Statement:
+def _unreachable_origin(
+    view: DatasetView, *, now: int, names: dict[str, str], silent: Collection[str]
+) -> Statement:
     base = state_reachability(
         view.publisher.reachability, now=now, names=names, is_origin=True
     ).sentence
     others = [
-        holder.name
+        holder
         for holder in view.holders
         if holder.complete and holder.publisher != view.publisher.id
     ]
+    answering = [holder.name for holder in others if holder.publisher not in silent]
     if view.local:
-        rest = " Opening the copy at this node; every piece is checked."
+        rest = " Opening the copy at this node (verified)."
+    elif answering:
+        rest = f" Opening the copy at {answering[0]} (verified)."
     elif others:
-        rest = f" Opening the copy at {others[0]}; every piece is checked."
+        rest = " No other node with a whole copy answers either; downloads may have to wait."
     else:
         rest = " No other whole copy is known, so downloads may have to wait until it is back."
     return Statement(tone="attention", word="Origin not reachable", sentence=base + rest)

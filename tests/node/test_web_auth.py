@@ -125,3 +125,24 @@ async def test_strangers_decide_nothing(node: Node) -> None:
             assert answer.status == 403
         assert (await client.get(f"/network/{peer.id}")).status == 404
         assert (await node.peers.get(str(peer.id))).state == "suggested"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data; boundary=x", b"garbage"),
+        ("multipart/form-data", b""),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="t'),
+        ("application/json", b"{}"),
+        ("application/x-www-form-urlencoded; charset=nonsense", b"theme=dark"),
+        ("application/x-www-form-urlencoded", b"\xff\xfe=&%zz"),
+    ],
+)
+async def test_what_is_no_form_is_refused_in_words(node: Node, kind: str, body: bytes) -> None:
+    peer = await node.peers.add("http://10.0.0.9:8750", source="mdns")
+    async with serve(node, signed_in=True) as client:
+        headers = {"Content-Type": kind, "Origin": f"http://{client.host}:{client.port}"}
+        for address in ("/theme", f"/network/{peer.id}"):
+            answer = await client.post(address, data=body, headers=headers, allow_redirects=False)
+            assert answer.status == 400
+            assert "form" in await answer.text()

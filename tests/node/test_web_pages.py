@@ -6,6 +6,12 @@ from pathlib import Path
 import pytest
 
 from node.app import Node
+from node.catalog.order import SORTS
+from node.catalog.views import FacetCount, Results
+from node.web.address import SearchAddress
+from node.web.cards import Surroundings
+from node.web.search_page import make_search_page
+from protocol.records import Author
 from tests.node.web_nodes import Served, open_node, publish, serve
 
 HOSTILE = '<img src=x onerror=alert(1)> & "quoted"'
@@ -171,3 +177,30 @@ async def test_a_theme_is_remembered_without_a_script(client: Served) -> None:
             "/theme", data={"theme": "", "next": outside}, allow_redirects=False
         )
         assert answer.headers["Location"] == "/"
+
+
+async def test_many_people_do_not_push_the_picture_out_of_sight(node: Node, client: Served) -> None:
+    people = tuple(Author(name=f"Author {n}", affiliation=f"Institute {n}") for n in range(100))
+    dataset = await publish(node, "By many", authors=people)
+    text = await text_of(client, f"/datasets/{dataset}")
+    before, after = text.split("<details>")[0], text.split("<details>")[1]
+    assert "Author 11" in before
+    assert "Author 12" not in before
+    assert "All 100 authors, 100 affiliations" in after
+    assert "Author 99" in after
+
+
+def test_odd_categories_do_not_crowd_the_filters() -> None:
+    def term(count: int) -> list[FacetCount]:
+        return [FacetCount(term="term", label="Term", count=count)]
+
+    odd = {f"odd-{number}": term(number) for number in range(1, 51)}
+    page = make_search_page(
+        Results(total=60, took_ms=1.0, hits=(), facets={**odd, "modality": term(60)}),
+        SearchAddress([]),
+        around=Surroundings(held=(), reachability={}, now=0),
+        sorts=SORTS,
+        is_first=True,
+    )
+    titles = [group.title for group in page["groups"]]
+    assert titles == ["Modality", "Odd 50", "Odd 49", "Odd 48", "Odd 47"]

@@ -1,10 +1,18 @@
+from dataclasses import replace
+
 import pytest
 
-from node.catalog.views import PublisherView, Reachability
-from node.web.statements import state_completeness, state_publisher, state_reachability
+from node.catalog.views import DatasetView, Holder, PublisherView, Reachability
+from node.web.statements import (
+    state_completeness,
+    state_copies,
+    state_dataset,
+    state_publisher,
+    state_reachability,
+)
 from protocol.head import Completeness
 from protocol.identity import DigestHex, PublisherId
-from protocol.records import Head
+from protocol.records import Author, Dataset, Head
 
 NOW = 1_795_442_520  # 23 Nov 2026, 14:02 UTC
 DAY_S = 86_400
@@ -107,3 +115,123 @@ def test_a_flag_comes_before_good_news() -> None:
 def test_nothing_is_said_to_be_asked_of_a_blocked_publisher() -> None:
     words = [statement.word for statement in state_publisher(view(blocked=True), now=NOW, names={})]
     assert words == ["Blocked", "Reachable"]
+
+
+def holder(name: str, *, complete: bool = True) -> Holder:
+    return Holder(publisher=name * 64, name=name, complete=complete, blobs=1)
+
+
+def dataset(*holders: Holder, origin: str = "a", local: bool = False) -> DatasetView:
+    gone = Reachability(state="unreachable", since=NOW)
+    metadata = Dataset(
+        publisher=HEAD.publisher,
+        revision=1,
+        issued=NOW,
+        visibility="public",
+        name="Pores",
+        description="Pores",
+        authors=(Author(name="Ada"),),
+        contact="ada@lab.example",
+        license="CC-BY-4.0",
+        tags=(),
+        samples=(),
+    )
+    return DatasetView(
+        dataset="00" * 32,
+        revision=1,
+        record="00" * 32,
+        publisher=replace(view(), id=origin * 64, reachability=gone),
+        status="current",
+        visibility="public",
+        issued=NOW,
+        metadata=metadata,
+        withdrawal=None,
+        revisions=(),
+        holders=holders,
+        local=local,
+    )
+
+
+@pytest.mark.parametrize(
+    ("holders", "silent", "tone", "words"),
+    [
+        ("a", "", "good", "1 copy: every file is held by a."),
+        ("ab", "", "good", "2 copies: every file is held by a and b."),
+        (
+            "ab",
+            "a",
+            "good",
+            (
+                "2 copies, 1 reachable now: every file is held by b, and by a, "
+                "which does not answer."
+            ),
+        ),
+        (
+            "abc",
+            "ab",
+            "good",
+            (
+                "3 copies, 1 reachable now: every file is held by c, and by a and b, "
+                "which do not answer."
+            ),
+        ),
+        (
+            "a",
+            "a",
+            "attention",
+            (
+                "1 copy, not reachable now: only a is known to have every file, "
+                "and it does not answer."
+            ),
+        ),
+        (
+            "ab",
+            "ab",
+            "attention",
+            (
+                "2 copies, none reachable now: only a and b are known to have every file, "
+                "and none of them answers."
+            ),
+        ),
+    ],
+)
+def test_copies_count_only_where_they_can_be_had(
+    holders: str, silent: str, tone: str, words: str
+) -> None:
+    statement = state_copies(dataset(*map(holder, holders)), {name * 64 for name in silent})
+    assert (statement.tone, f"{statement.word}: {statement.sentence}") == (tone, words)
+
+
+@pytest.mark.parametrize(
+    ("holders", "silent", "kept", "words"),
+    [
+        ("ab", "a", "elsewhere", "no answer since 14:02 UTC. Opening the copy at b (verified)."),
+        ("abc", "ab", "elsewhere", "no answer since 14:02 UTC. Opening the copy at c (verified)."),
+        ("ab", "a", "here", "no answer since 14:02 UTC. Opening the copy at this node (verified)."),
+        (
+            "ab",
+            "ab",
+            "elsewhere",
+            (
+                "no answer since 14:02 UTC. No other node with a whole copy answers either; "
+                "downloads may have to wait."
+            ),
+        ),
+        (
+            "a",
+            "a",
+            "elsewhere",
+            (
+                "no answer since 14:02 UTC. No other whole copy is known, so downloads may have "
+                "to wait until it is back."
+            ),
+        ),
+    ],
+)
+def test_whose_copy_is_opened_when_the_origin_is_gone(
+    holders: str, silent: str, kept: str, words: str
+) -> None:
+    shown = dataset(*map(holder, holders), local=kept == "here")
+    gone = {name * 64 for name in silent}
+    (statement,) = state_dataset(shown, now=NOW + 60, names={}, silent=gone)
+    assert (statement.word, statement.sentence) == ("Origin not reachable", words)

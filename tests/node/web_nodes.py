@@ -69,7 +69,7 @@ async def publish(
     data: bytes | None = None,
     file_name: str = "cell1.csv",
     tags: tuple[str, ...] = ("modality:dstorm", "structure:microtubules"),
-    **more: str,
+    **more: object,
 ) -> str:
     """Publish a dataset of one table and a picture; return its id."""
     data = table_bytes(50) if data is None else data
@@ -87,7 +87,7 @@ async def publish(
         format="thunderstorm",
         tables=(summary,),
     )
-    fields: dict[str, str] = {"description": f"{name}, for a test.", "license": "CC-BY-4.0"}
+    fields: dict[str, object] = {"description": f"{name}, for a test.", "license": "CC-BY-4.0"}
     metadata = Metadata(
         name=name,
         authors=(Author(name="Ada Muster", affiliation="Institut Lab"),),
