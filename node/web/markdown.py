@@ -17,6 +17,7 @@ __all__ = ["TEXT_LENGTH_MAX", "render_markdown"]
 
 TEXT_LENGTH_MAX = 40_000
 NESTING_MAX = 20
+HEADING_LEVEL = 3
 _TAGS = {
     *("p", "br", "hr", "em", "strong", "s", "del", "code", "pre", "blockquote"),
     *("h3", "h4", "h5", "h6", "ul", "ol", "li", "a", "img"),
@@ -35,12 +36,13 @@ _OWN_PICTURE = re.compile(r"/blobs/[0-9a-f]{64}")
 def render_markdown(text: str) -> Markup:
     """Return a documentation as HTML: no scripts, styles, forms, frames or foreign pictures.
 
-    Headings start at level 3, below those of the page. A picture that lies elsewhere becomes a
-    link to it. A text over `TEXT_LENGTH_MAX` characters is cut and says so.
+    Headings start at level 3, below those of the page, whatever the text begins with. A picture
+    that lies elsewhere becomes a link to it. A text over `TEXT_LENGTH_MAX` characters is cut and
+    says so.
     """
     cut = text[:TEXT_LENGTH_MAX]
     html = nh3.clean(
-        _parser().render(cut),
+        _render(cut),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         url_schemes={"http", "https", "mailto", "doi"},
@@ -53,13 +55,22 @@ def render_markdown(text: str) -> Markup:
     return Markup(html)  # noqa: S704
 
 
+def _render(text: str) -> str:
+    parser = _parser()
+    env: EnvType = {}
+    tokens = parser.parse(text, env)
+    headings = [token for token in tokens if token.type.startswith("heading_")]
+    top = min((int(token.tag[1]) for token in headings), default=1)
+    for token in headings:
+        token.tag = f"h{min(6, int(token.tag[1]) - top + HEADING_LEVEL)}"
+    return str(parser.renderer.render(tokens, parser.options, env))
+
+
 @functools.cache
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": NESTING_MAX})
     parser.enable(["table", "strikethrough"])
     parser.add_render_rule("image", _render_image)
-    parser.add_render_rule("heading_open", _render_heading)
-    parser.add_render_rule("heading_close", _render_heading)
     return parser
 
 
@@ -78,15 +89,3 @@ def _render_image(  # noqa: PLR0917 - as markdown-it calls it.
     if source.startswith(("https://", "http://")):
         return str(Markup('<a href="{}">{}</a>').format(source, words or "Picture elsewhere"))
     return str(escape(words))
-
-
-def _render_heading(  # noqa: PLR0917 - as markdown-it calls it.
-    renderer: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: OptionsDict,
-    env: EnvType,
-) -> str:
-    token = tokens[index]
-    token.tag = f"h{min(6, max(3, int(token.tag[1]) + 2))}"
-    return renderer.renderToken(tokens, index, options, env)

@@ -66,3 +66,17 @@ def test_any_text_gives_harmless_markup(text: str) -> None:
     html = render_markdown(text)
     assert "<script" not in html.lower()
     assert not re.search(r"<[^>]*\son\w+\s*=", html, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    ("text", "levels"),
+    [
+        ("# A\n\n## B", ["h3", "h4"]),
+        ("## A\n\n### B\n\n## C", ["h3", "h4", "h3"]),
+        ("###### A", ["h3"]),
+        ("# A\n\n###### B", ["h3", "h6"]),
+        ("A\n===\n\nB\n---", ["h3", "h4"]),
+    ],
+)
+def test_headings_follow_those_of_the_page(text: str, levels: list[str]) -> None:
+    assert re.findall(r"<(h\d)>", render_markdown(text)) == levels
