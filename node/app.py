@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from node.catalog.catalog import Catalog
 from node.catalog.mirrors import Mirrors
@@ -16,13 +17,15 @@ from node.config import SETTINGS_FILE, Config, default_home
 from node.errors import ConfigError, ConflictError
 from node.ingest.ingest import Ingest
 from node.ingest.workers import Workers
-from node.peering import Peering
 from node.publishing.drafts import Drafts
 from node.publishing.keyring import Keyring
 from node.publishing.publishing import Publishing
 from node.storage.blobs import DirectoryBlobs
 from node.storage.database import Database
 from protocol.verdict import Policy
+
+if TYPE_CHECKING:
+    from node.peering import Peering
 
 __all__ = ["DATABASE_FILE", "STAGING_FOLDER", "Node", "create_home", "has_home"]
 
@@ -89,10 +92,20 @@ class Node:
             self.publishing = Publishing(
                 config, self.keyring, catalog=self.catalog, drafts=self.drafts, clock=clock
             )
-            self.peering = Peering(self)
-            stack.push_async_callback(self.peering.stop)
+            stack.push_async_callback(self._stop_peering)
             self._stack = stack.pop_all()
         return self
+
+    @functools.cached_property
+    def peering(self) -> Peering:
+        """What this node does towards others; loaded by those who talk to any."""
+        from node.peering import Peering  # noqa: PLC0415
+
+        return Peering(self)
+
+    async def _stop_peering(self) -> None:
+        if "peering" in vars(self):
+            await self.peering.stop()
 
     async def __aexit__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -14,27 +14,37 @@ from node.config import default_home
 
 __all__ = ["COMMANDS", "cli"]
 
-# Command name -> module. Modules load when they are needed, so that `info` starts no web server.
+
+class Lazy(NamedTuple):
+    """Where a command is, and what `locmesh --help` says of it.
+
+    Modules load when they are needed, so that `info` starts no web server.
+    """
+
+    module: str
+    summary: str
+
+
 COMMANDS = {
-    "init": "node.cli.home",
-    "serve": "node.cli.serve",
-    "add": "node.cli.add",
-    "edit": "node.cli.datasets",
-    "publish": "node.cli.datasets",
-    "withdraw": "node.cli.datasets",
-    "discard": "node.cli.datasets",
-    "list": "node.cli.show",
-    "show": "node.cli.show",
-    "search": "node.cli.search",
-    "get": "node.cli.get",
-    "peer": "node.cli.peers",
-    "sync": "node.cli.peers",
-    "mirror": "node.cli.mirrors",
-    "demo": "node.cli.demo",
-    "formats": "node.cli.files",
-    "info": "node.cli.files",
-    "convert": "node.cli.files",
-    "render": "node.cli.files",
+    "init": Lazy("node.cli.home", "Make the home of a new node: settings, keys, database."),
+    "serve": Lazy("node.cli.serve", "Run the node until Ctrl-C: pages, sync, mirrors."),
+    "add": Lazy("node.cli.add", "Make a dataset from files or a folder."),
+    "edit": Lazy("node.cli.datasets", "Change a draft, or begin a dataset's next revision."),
+    "publish": Lazy("node.cli.datasets", "Publish a draft, named by its id or its dataset's."),
+    "withdraw": Lazy("node.cli.datasets", "End a dataset: it leaves every search."),
+    "discard": Lazy("node.cli.datasets", "Forget a draft."),
+    "list": Lazy("node.cli.show", "List your drafts and published datasets."),
+    "show": Lazy("node.cli.show", "Show a dataset of any publisher, or a draft."),
+    "search": Lazy("node.cli.search", "Find datasets of all publishers."),
+    "get": Lazy("node.cli.get", "Download datasets, verified."),
+    "peer": Lazy("node.cli.peers", "Whom this node talks to and trusts."),
+    "sync": Lazy("node.cli.peers", "Exchange records with peers now."),
+    "mirror": Lazy("node.cli.mirrors", "What this node keeps copies of."),
+    "demo": Lazy("node.cli.demo", "Run a throw-away federation on this machine."),
+    "formats": Lazy("node.cli.files", "List the formats that can be read and written."),
+    "info": Lazy("node.cli.files", "Say what is in a localization file."),
+    "convert": Lazy("node.cli.files", "Write a localization file in another format."),
+    "render": Lazy("node.cli.files", "Draw a localization file as a PNG picture."),
 }
 
 
@@ -62,12 +72,19 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, which takes --home like the group itself."""
         del ctx
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        lazy = COMMANDS.get(cmd_name)
+        if lazy is None:
             return None
-        command: click.Command = getattr(importlib.import_module(module), f"{cmd_name}_command")
+        module = importlib.import_module(lazy.module)
+        command: click.Command = getattr(module, f"{cmd_name}_command")
         _give_home(command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, without loading any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.summary) for name, lazy in COMMANDS.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -86,7 +103,8 @@ class LazyGroup(click.Group):
 def _set_home(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
     del parameter
     if value is not None:
-        ctx.find_root().obj = value.expanduser().absolute()
+        # A context has taken over its parent's home before its own options are read.
+        ctx.obj = ctx.find_root().obj = value.expanduser().absolute()
 
 
 def _home_option() -> click.Option:

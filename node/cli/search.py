@@ -14,7 +14,6 @@ from node.catalog.views import Query, Viewer
 from node.cli.queries import query_options
 from node.cli.session import run_on_home
 from node.cli.terminal import json_option, plain, print_json, print_table
-from node.remote import RemoteNode
 from node.web.documents import search_document
 from node.web.quantities import format_count, format_length, format_plural
 
@@ -65,6 +64,8 @@ async def _ask(node: Node, query: Query) -> dict[str, Any]:
 
 
 def _ask_remote(url: str, query: Query) -> dict[str, Any]:
+    from node.remote import RemoteNode  # noqa: PLC0415 - a search at home needs no network.
+
     async def session() -> dict[str, Any]:
         async with RemoteNode(url) as remote:
             return await remote.search(query)

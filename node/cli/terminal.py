@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import click
-from tqdm import tqdm
 
 from node.web.quantities import THIN
 
@@ -68,7 +68,9 @@ def print_table(names: Sequence[str], rows: Sequence[Sequence[object]], *, flexi
             else f"{_cut(cell, width):<{width}}"
             for name, cell, width in zip(names, row, widths, strict=True)
         ]
-        click.secho("  ".join(parts).rstrip(), bold=index == 0)
+        line = "  ".join(parts).rstrip()
+        is_head = index == 0 and not os.environ.get("NO_COLOR")
+        click.echo(click.style(line, bold=True) if is_head else line)
 
 
 def _cut(text: str, width: int) -> str:
@@ -79,6 +81,9 @@ class Progress:
     """A bar on a terminal and nothing in a pipe; it counts bytes or steps."""
 
     def __init__(self, title: str, *, total: int | None, is_bytes: bool = True) -> None:
+        from tqdm import tqdm  # noqa: PLC0415 - most commands show no bar.
+
+        self._said = ""
         self._bar = tqdm(
             desc=title,
             total=total,
@@ -98,7 +103,9 @@ class Progress:
 
     def say(self, what: str) -> None:
         """Name what is being worked on now."""
-        self._bar.set_postfix_str(plain(what), refresh=True)
+        if what != self._said:
+            self._said = what
+            self._bar.set_postfix_str(plain(what), refresh=True)
 
     def __enter__(self) -> Self:
         return self
