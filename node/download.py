@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import smlmfmt
-from node.errors import InputError, PeerError
+from node.errors import DamagedError, InputError, PeerError
 from node.ingest.workers import Workers
 from node.peering.fetch import Fetcher
 from protocol.dataset import Dataset, File
@@ -154,7 +154,7 @@ async def _deliver(
                 target_format=delivery.to_format,
             )
             await workers.run(_convert, conversion, what=file.name)
-    except (PeerError, InputError) as error:
+    except (PeerError, DamagedError, InputError) as error:
         return Delivered(delivery=delivery, state="failed", error=str(error))
     finally:
         if raw != path:

@@ -35,7 +35,7 @@ from protocol.verdict import Candidate
 __all__ = ["RemoteDataset", "RemoteNode", "parse_dataset_url"]
 
 ANSWER_SIZE_MAX = 16 << 20
-_DATASET_PATH = re.compile(r"(?P<base>.*)/datasets/(?P<dataset>[0-9a-f]{64})([./].*)?")
+_DATASET_PATH = re.compile(r"(?P<base>.*)/datasets/(?P<dataset>[0-9a-f]{8,64})([./].*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +87,15 @@ class RemoteNode:
     async def dataset(self, dataset: str) -> RemoteDataset:
         """Return a dataset's newest revision as the node knows it, proved by hash and signature.
 
+        Args:
+            dataset: Its id, or as many of the first digits as the node needs to know it.
+
         Raises:
             PeerError: The node does not have it, or what it sends proves nothing.
         """
         document = await self._json(f"api/v1/datasets/{dataset}", {})
         try:
+            found = parse_digest(str(document.get("dataset")))
             record = parse_digest(str(document.get("record")))
             publisher = parse_digest(str(document.get("publisher", {}).get("id")))
             identity, candidate = await self._candidates(publisher, record)
@@ -102,7 +106,8 @@ class RemoteNode:
         is_proved = (
             isinstance(metadata, Dataset)
             and candidate.id == record
-            and candidate.chain.id == dataset
+            and candidate.chain.id == found
+            and found.startswith(dataset)
             and candidate.publisher == publisher
             and lineage.allows(candidate.signer, metadata.issued)
         )
@@ -111,7 +116,7 @@ class RemoteNode:
                 f"{self._address.url}: record {record[:8]} is not proved to be revision of dataset "
                 f"{dataset[:8]} by its publisher; nothing was fetched"
             )
-        return RemoteDataset(dataset=dataset, record=record, metadata=metadata)
+        return RemoteDataset(dataset=found, record=record, metadata=metadata)
 
     def fetcher(self, folder: Path) -> Fetcher:
         """Return a fetcher that asks this node alone; unfinished files lie in the folder."""
@@ -163,7 +168,7 @@ class _OneSource(Sources):
 
 
 def parse_dataset_url(text: str) -> tuple[str, str]:
-    """Return the node's base URL and the dataset id of the address of a dataset's page.
+    """Return the node's base URL and the dataset id, maybe shortened, of a dataset's page.
 
     Raises:
         InputError: It is the address of something else.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -13,13 +14,14 @@ import click
 import smlmfmt
 from node.cli.terminal import json_option, plain, print_facts, print_json, print_table
 from node.errors import InputError
-from node.ingest.reading import ReadingOptions, check_format
+from node.ingest.reading import ReadingOptions, check_written_format
 from node.web.quantities import (
     format_bound,
     format_count,
     format_exact,
     format_field,
     format_length,
+    format_plural,
     format_size,
 )
 from smlmfmt import smlm
@@ -163,9 +165,9 @@ def convert_command(  # noqa: PLR0913 - one parameter per option.
       locmesh convert cell1.csv cell1.smlm
       locmesh convert cell1.smlm cell1.csv --to thunderstorm
     """  # noqa: D301
-    check_format(to_format)
-    if target.exists() and target.samefile(source):
-        raise InputError(f"{target} is the file to read; choose another name to write to")
+    check_written_format(to_format)
+    _check_target(target, source)
+    _check_suffix(target, to_format)
     bundle = reading.read(source)
     smlmfmt.write(target, bundle, format=to_format, exact=exact)
     rows = sum(map(len, bundle.tables))
@@ -205,6 +207,7 @@ def convert_command(  # noqa: PLR0913 - one parameter per option.
 @click.option("--scale-bar/--no-scale-bar", default=True, help="Burn in a bar of known length.")
 @click.option("--table", "index", type=click.IntRange(1), default=1, help="Which table: 1, 2, ...")
 @reading_options
+@json_option
 def render_command(  # noqa: PLR0913 - one parameter per option.
     source: Path,
     target: Path,
@@ -215,6 +218,7 @@ def render_command(  # noqa: PLR0913 - one parameter per option.
     scale_bar: bool,
     index: int,
     reading: ReadingOptions,
+    as_json: bool,
 ) -> None:
     """Draw the localizations of a file as a PNG picture.
 
@@ -223,14 +227,51 @@ def render_command(  # noqa: PLR0913 - one parameter per option.
       locmesh render cell1.csv cell1.png
       locmesh render cell1.csv cell1.png --mode gaussian --size 2048
     """  # noqa: D301
+    if target.suffix.lower() != ".png":
+        raise click.BadParameter(f"{target} must end in .png", param_hint="OUT.png")
+    _check_target(target, source)
     tables = reading.read(source).tables
     if index > len(tables):
-        raise InputError(f"{source.name} has {len(tables)} tables; there is no table {index}")
+        count = format_plural(len(tables), "table")
+        raise InputError(f"{source.name} has {count}; there is no table {index}")
     picture = render(
         tables[index - 1], size_px=size, mode=mode, colormap=colormap, scale_bar=scale_bar
     )
-    target.write_bytes(encode_png(picture))
-    click.echo(f"{target}: {size} x {size} pixels")
+    _write_whole(target, encode_png(picture))
+    height, width = picture.shape[:2]
+    if as_json:
+        rows = len(tables[index - 1])
+        print_json({"path": str(target), "width": width, "height": height, "rows": rows})
+        return
+    click.echo(plain(f"{target}: {width} x {height} pixels"))
+
+
+def _check_target(target: Path, source: Path) -> None:
+    """Refuse to write over the file to read, or into a folder that is not there."""
+    if target.exists() and target.samefile(source):
+        raise InputError(f"{target} is the file to read; choose another name to write to")
+    if not target.parent.is_dir():
+        raise InputError(f"there is no folder {target.parent} to write {target.name} into")
+
+
+def _check_suffix(target: Path, to_format: str | None) -> None:
+    written = {suffix for item in smlmfmt.formats() if item.writes for suffix in item.suffixes}
+    if to_format is None and target.suffix.lower() not in written:
+        raise InputError(
+            f"{target.name}: its suffix says no format that is written ({' '.join(sorted(written))}"
+            "); name one with --to"
+        )
+
+
+def _write_whole(target: Path, data: bytes) -> None:
+    """Write a file: whole under its name, or not at all."""
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _parse_columns(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -241,6 +282,10 @@ def _parse_columns(pairs: tuple[str, ...]) -> dict[str, str]:
             raise click.BadParameter(f"{pair!r} is not NAME=HEADER", param_hint="--column")
         columns[name.strip()] = header.strip()
     return columns
+
+
+def _density(per_um2: float) -> str:
+    return format_count(per_um2) if per_um2 >= 10 else f"{per_um2:.2g}"
 
 
 def _info_document(file: Path, bundle: Bundle, deviations: list[str]) -> dict[str, Any]:
@@ -279,7 +324,7 @@ def _print_table_facts(table: LocTable) -> None:
             "Median uncertainty": format_length(summary.uncertainty_nm)
             if summary.uncertainty_nm
             else None,
-            "Density": f"{format_count(density)} per um^2" if density else None,
+            "Density": f"{_density(density)} per um^2" if density else None,
             "Not finite": format_exact(summary.non_finite) if summary.non_finite else None,
         }
     )

@@ -15,7 +15,7 @@ from node.cli.session import run_on_home
 from node.cli.terminal import Progress, json_option, plain, print_json
 from node.download import WORK_FOLDER, Delivered, clear_work_folder, deliver, folder_name, plan
 from node.errors import PeerError
-from node.ingest.reading import check_format
+from node.ingest.reading import check_written_format
 from node.ingest.workers import Workers
 from node.peering.fetch import Fetcher
 from node.remote import RemoteNode, parse_dataset_url
@@ -85,14 +85,15 @@ def get_command(  # noqa: PLR0913 - one parameter per option.
       locmesh get https://smlm.example.org/datasets/3fa9...b1 -o data/ --files '*.csv'
       locmesh get 3fa9c21b -o data/ --to thunderstorm
     """  # noqa: D301
-    check_format(to_format)
+    check_written_format(to_format)
     wish = Wish(out=out, patterns=patterns, to_format=to_format)
-    got = [_from_url(ref, wish) if "://" in ref else _from_home(home, ref, wish) for ref in refs]
+    got = []
+    for ref in refs:
+        got.append(_from_url(ref, wish) if "://" in ref else _from_home(home, ref, wish))
+        if not as_json:
+            _print(got[-1])
     if as_json:
         print_json({"datasets": [_document(item) for item in got]})
-    else:
-        for item in got:
-            _print(item)
     failed = [file for item in got for file in item.files if file.state == "failed"]
     if failed:
         total = sum(len(item.files) for item in got)
@@ -126,7 +127,9 @@ def _from_url(url: str, wish: Wish) -> Got:
             async with RemoteNode(base) as remote:
                 found = await remote.dataset(dataset)
                 fetcher = remote.fetcher(wish.out / WORK_FOLDER)
-                got = await _fetch(dataset, found.metadata, wish, fetcher=fetcher, workers=workers)
+                got = await _fetch(
+                    found.dataset, found.metadata, wish, fetcher=fetcher, workers=workers
+                )
         finally:
             await workers.close()
         if all(file.state != "failed" for file in got.files):

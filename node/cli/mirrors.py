@@ -22,6 +22,8 @@ from node.web.quantities import format_date, format_size
 
 __all__ = ["mirror_command"]
 
+NO_MIRRORS = "No mirrors yet. Add one: locmesh mirror add QUERY"
+
 
 @click.group("mirror")
 def mirror_command() -> None:
@@ -85,7 +87,7 @@ def list_mirrors(home: Path, *, as_json: bool) -> None:
         print_json({"mirrors": [values_of(mirror) for mirror in mirrors]})
         return
     if not mirrors:
-        click.echo("No mirrors yet. Add one: locmesh mirror add QUERY")
+        click.echo(NO_MIRRORS)
         return
     rows = [
         (
@@ -117,6 +119,8 @@ def run(home: Path, *, ref: int | None, as_json: bool) -> None:
     reports = run_on_home(home, lambda node: node.peering.mirrors.run_once(ref))
     if as_json:
         print_json({"mirrors": [values_of(report) for report in reports]})
+    elif not reports:
+        click.echo(NO_MIRRORS)
     else:
         for report in reports:
             _print_report(report)

@@ -10,7 +10,7 @@ from node.app import Node
 from node.catalog.peers import Peer
 from node.cli.session import run_on_home
 from node.cli.terminal import json_option, plain, print_json, print_table
-from node.errors import PeerError
+from node.errors import InputError, PeerError
 from node.peering.addresses import parse_peer_url
 from node.peering.handshake import Introduction
 from node.peering.round import SyncReport
@@ -61,7 +61,7 @@ def add(home: Path, *, url: str, yes: bool, as_json: bool) -> None:
     if not yes:
         _describe(met, url)
         if not click.confirm("Trust this publisher?", err=True):
-            raise click.Abort
+            raise InputError(f"{url} was not added")
     peer = run_on_home(home, trust)
     if as_json:
         print_json(peer_document(peer, has_secrets=True))

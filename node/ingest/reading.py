@@ -10,7 +10,7 @@ import smlmfmt
 from node.errors import InputError
 from smlmfmt.table import Bundle
 
-__all__ = ["ReadingOptions", "check_format"]
+__all__ = ["ReadingOptions", "check_format", "check_written_format"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +62,15 @@ def check_format(name: str | None) -> None:
         close = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
         raise InputError(f"there is no format {name!r}{hint}")
+
+
+def check_written_format(name: str | None) -> None:
+    """Refuse a format name that nothing is written in, before any work is done for it.
+
+    Raises:
+        InputError: There is no such format, or it is only read.
+    """
+    check_format(name)
+    written = [item.name for item in smlmfmt.formats() if item.writes]
+    if name is not None and name not in written:
+        raise InputError(f"{name} is read but not written; choose {' or '.join(written)}")

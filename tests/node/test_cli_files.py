@@ -1,18 +1,15 @@
-"""formats, info, convert, render and the help pages: no home is needed."""
+"""formats, info, convert, render: no home is needed."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 from PIL import Image
 
 import smlmfmt
-from node.cli.root import COMMANDS, cli
 from tests.node.commands import Shell
 from tests.node.test_ingest import write_table
 
@@ -20,29 +17,6 @@ from tests.node.test_ingest import write_table
 @pytest.fixture
 def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
     return Shell(tmp_path / "no home", capsys)
-
-
-def commands() -> Iterator[tuple[str, ...]]:
-    context = click.Context(cli)
-    for name in COMMANDS:
-        command = cli.get_command(context, name)
-        yield (name,)
-        if isinstance(command, click.Group):
-            yield from ((name, inner) for inner in command.commands)
-
-
-@pytest.mark.parametrize("names", list(commands()), ids=" ".join)
-def test_every_command_explains_itself_with_an_example(
-    shell: Shell, names: tuple[str, ...]
-) -> None:
-    text = shell.text(*names, "--help")
-    assert "Example:\n" in text
-    assert f"locmesh {' '.join(names)}" in text.split("Example:")[1]
-    assert "--home DIR" in text or len(names) == 1
-
-
-def test_a_mistyped_command_is_guessed(shell: Shell) -> None:
-    assert "Did you mean" in shell.failure("serch", status=2)
 
 
 def test_formats_are_listed(shell: Shell) -> None:
@@ -82,6 +56,12 @@ def test_render_writes_a_picture(shell: Shell, tmp_path: Path) -> None:
             assert picture.size == (200, 200)
 
 
+def test_render_tells_scripts_what_it_drew(shell: Shell, tmp_path: Path) -> None:
+    path, picture = write_table(tmp_path / "cell1.csv"), tmp_path / "cell1.png"
+    told = shell.document("render", path, picture, "--size", 64)
+    assert told == {"path": str(picture), "width": 64, "height": 64, "rows": 300}
+
+
 def test_failures_are_one_line_that_says_what_to_do(shell: Shell, tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("nothing to see here\n")
@@ -92,6 +72,25 @@ def test_failures_are_one_line_that_says_what_to_do(shell: Shell, tmp_path: Path
     assert "no table 2" in shell.failure("render", path, tmp_path / "x.png", "--table", 2)
     shell.failure("info", tmp_path / "missing.csv", status=2)
     shell.failure("convert", path, tmp_path / "no folder" / "x.smlm")
+
+
+def test_a_target_is_refused_before_any_work(shell: Shell, tmp_path: Path) -> None:
+    path = write_table(tmp_path / "cell1.csv")
+    picture = tmp_path / "cell1.png"
+    picture.write_bytes(path.read_bytes())
+    assert "--to" in shell.failure("convert", path, tmp_path / "cell1.xyz")
+    assert "read but not written" in shell.failure("convert", path, picture, "--to", "csv")
+    for command in ("convert", "render"):
+        nowhere = tmp_path / "no folder" / "cell1.png"
+        assert "no folder" in shell.failure(command, path, nowhere, *_to(command))
+        assert "file to read" in shell.failure(command, picture, picture, *_to(command))
+    assert ".png" in shell.failure("render", path, tmp_path / "cell1.smlm", status=2)
+    assert picture.read_bytes() == path.read_bytes()
+    assert sorted(tmp_path.iterdir()) == [path, picture]
+
+
+def _to(command: str) -> tuple[str, ...]:
+    return ("--to", "smlm") if command == "convert" else ()
 
 
 def test_a_table_with_strange_headers_is_read_as_told(shell: Shell, tmp_path: Path) -> None:
