@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -67,8 +68,10 @@ async def prepare(root: Path, *, count: int, port: int, say: Say) -> list[DemoNo
     """Make the homes below root and publish the labs' datasets in them.
 
     Raises:
-        NodeError: A folder cannot be written.
+        NodeError: A folder cannot be written, or a port is taken.
     """
+    for number in range(count):
+        _check_free(port + number)
     nodes = []
     for number in range(count):
         lab = None if number == PORTAL else LABS[number - (number > PORTAL)]
@@ -103,6 +106,24 @@ async def prepare(root: Path, *, count: int, port: int, say: Say) -> list[DemoNo
     return nodes
 
 
+def _check_free(port: int) -> None:
+    """Say at once what would fail after all the simulating.
+
+    Raises:
+        NodeError: Another program listens on the port.
+    """
+    with socket.socket() as probe:
+        if sys.platform != "win32":  # There it would mean the opposite.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise NodeError(
+                f"port {port} of this machine cannot be used ({error.strerror}); choose others "
+                "with --port"
+            ) from error
+
+
 @contextlib.contextmanager
 def running(nodes: Sequence[DemoNode]) -> Iterator[list[subprocess.Popen[str]]]:
     """Run the nodes as processes, until the block ends.
@@ -113,13 +134,13 @@ def running(nodes: Sequence[DemoNode]) -> Iterator[list[subprocess.Popen[str]]]:
     processes: list[subprocess.Popen[str]] = []
     try:
         for node in nodes:
-            args = [sys.executable, "-m", "node", "--home", str(node.config.home), "serve"]
+            args = [sys.executable, "-m", "node.demo.child", "--home", str(node.config.home)]
             # A file, not a pipe: nobody reads a pipe as long as the nodes run.
             with (node.config.home / "serve.log").open("w", encoding="utf-8") as log:
                 processes.append(
                     subprocess.Popen(  # noqa: S603 - our own program.
-                        [*args, "--json"],
-                        stdin=subprocess.DEVNULL,
+                        [*args, "serve", "--json"],
+                        stdin=subprocess.PIPE,
                         stdout=subprocess.PIPE,
                         stderr=log,
                         text=True,
@@ -178,7 +199,8 @@ def _await_ready(node: DemoNode, process: subprocess.Popen[str]) -> dict[str, An
     if not line:
         log = (node.config.home / "serve.log").read_text(encoding="utf-8").strip().splitlines()
         raise NodeError(
-            f"{node.config.name} did not start: {log[-1] if log else 'no reason given'}"
+            f"{node.config.name} did not start: "
+            f"{log[-1].removeprefix('locmesh: ') if log else 'no reason given'}"
         )
     ready: dict[str, Any] = json.loads(line)
     return ready
@@ -227,5 +249,6 @@ def _stop(processes: Sequence[subprocess.Popen[str]]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
