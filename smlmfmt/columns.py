@@ -195,7 +195,10 @@ def in_nanometres(
 
 def _pixel_size(pixel_size_nm: float | None, what: str) -> float:
     if pixel_size_nm is None:
-        raise UnitError(f"{what} is in camera pixels: give the pixel size in nm (pixel_size_nm)")
+        raise UnitError(
+            f"{what} is in camera pixels: give the pixel size in nm"
+            " (pixel_size_nm=, or --pixel-size on the command line)"
+        )
     if not (np.isfinite(pixel_size_nm) and pixel_size_nm > 0):
         raise UnitError(f"{what}: pixel_size_nm must be a positive number, got {pixel_size_nm}")
     return float(pixel_size_nm)

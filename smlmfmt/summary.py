@@ -137,7 +137,7 @@ def _column(table: LocTable, name: str) -> tuple[ColumnSummary, int]:
         values = _finite(block)
         if values.size:
             low, high = min(low, float(values.min())), max(high, float(values.max()))
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):  # Blocks near the greatest float.
                 sums.append(float(values.sum(dtype=np.float64)))
             count += values.size
     mean = _mean(sums, count)

@@ -144,7 +144,7 @@ def read_rows(
     table = _Table(columns, size)
     line_number = first_line + 1
     parse = partial(_parse, dialect=dialect, columns=columns)
-    for block in deflate.in_threads(parse, _blocks(text.data, rows)):
+    for block in deflate.in_threads(parse, _blocks(text, rows)):
         _note_bad(rows, block.bad, text=text, line_number=line_number, on_error=on_error)
         table.append(block.values)
         line_number += block.lines
@@ -192,14 +192,17 @@ def _note_bad(
     for row in bad:
         message = f"{text.name}: line {line_number + row.line}: {row.problem}: {row.content!r}"
         if on_error == "raise":
-            raise RowError(f"{message}; on_error='skip' leaves such lines out")
+            raise RowError(
+                f"{message}; on_error='skip' (--on-error skip on the command line) leaves such"
+                " lines out"
+            )
         rows.skipped += 1
         rows.first_bad = rows.first_bad or message
 
 
-def _blocks(file: BinaryIO, rows: Rows) -> Iterator[bytes]:
+def _blocks(text: Text, rows: Rows) -> Iterator[bytes]:
     """Yield blocks of whole lines up to a NUL byte, each ended by a line feed."""
-    rest = b""
+    file, rest = text.data, b""
     while piece := file.read(BLOCK_SIZE):
         data = rest + piece
         nul = data.find(b"\0")
@@ -209,7 +212,9 @@ def _blocks(file: BinaryIO, rows: Rows) -> Iterator[bytes]:
             break
         end = max(data.rfind(b"\n"), _lone_return(data)) + 1
         if not end and len(data) > LINE_SIZE_MAX + BLOCK_SIZE:
-            raise SizeLimitError(f"a line is longer than {LINE_SIZE_MAX} B; this is no table")
+            raise SizeLimitError(
+                f"{text.name}: a line is longer than {LINE_SIZE_MAX} B; this is no table"
+            )
         rest = data[end:]
         if end:
             yield _with_line_feeds(data[:end])

@@ -137,7 +137,8 @@ def _whole_dtype(values: npt.NDArray[Any]) -> np.dtype[Any]:
 
 def _warn_if_inexact(table: LocTable, name: str) -> None:
     values = table[name]
-    if len(values) and float(np.nanmax(np.abs(values.astype(np.float64)))) > FLOAT32_WHOLE_MAX:
+    wide = np.abs(values.astype(np.float64))
+    if bool((np.isfinite(wide) & (wide > FLOAT32_WHOLE_MAX)).any()):
         warnings.warn(
             f"table {table.name!r}: {name} goes beyond {FLOAT32_WHOLE_MAX}, which float32 cannot"
             " count exactly; exact=True keeps it, for fewer readers",

@@ -329,3 +329,16 @@ def test_any_columns_survive(
     sources = {source: name for name, source in found.source_names.items()}
     for name in table.columns:
         np.testing.assert_array_equal(table[name], found[sources[name]])
+
+
+def test_columns_of_nothing_but_no_numbers_warn_of_nothing(tmp_path: Path) -> None:
+    nothing = np.full(3, np.nan)
+    huge = np.array([1e308, 1e308, -1e308])
+    table = LocTable({"frame": nothing, "x": huge, "y": nothing, "z": np.full(3, np.inf)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        smlmfmt.write(tmp_path / "a.smlm", table)
+        smlm.deviations(tmp_path / "a.smlm")
+        summary = table.summary()
+    assert summary.non_finite == 9
+    assert summary.frames is None
