@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mimetypes
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,11 @@ from node.errors import InputError
 from node.ingest.reading import ReadingOptions
 from protocol import limits
 from smlmfmt import smlm
-from smlmfmt.errors import FormatError, RowError, UnitError
+from smlmfmt.errors import FormatError
 from smlmfmt.png import encode_png
 from smlmfmt.render import render
-from smlmfmt.table import Bundle
+from smlmfmt.summary import lateral_uncertainty
+from smlmfmt.table import Bundle, LocTable
 
 __all__ = ["Measured", "Task", "measure"]
 
@@ -39,6 +42,7 @@ _MEDIA_TYPES = {
     ".h5": "application/x-hdf5",
 }
 _OCTETS = "application/octet-stream"
+NOTES_MAX = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +90,14 @@ def measure(task: Task) -> Measured:
         return _kept_as_it_is(path, name)
     try:
         bundle = task.reading.read(path)
+        notes = [*bundle.warnings, *_beyond_limits(bundle)]
         has_rendition = name != "smlm" or bool(smlm.deviations(path))
         if has_rendition:
-            smlmfmt.write(task.rendition, bundle, format="smlm")
+            notes += _write_rendition(bundle, task.rendition)
+            has_rendition = task.rendition.exists()
         has_thumbnail = _draw(bundle, task.thumbnail)
     except FormatError as error:
-        raise InputError(_advice(path.name, error)) from error
+        raise InputError(f"{_named(path.name, str(error))}. Nothing was imported.") from error
     except MemoryError as error:
         raise InputError(f"{path.name}: too large for the memory of this machine") from error
     return Measured(
@@ -99,7 +105,7 @@ def measure(task: Task) -> Measured:
         media_type=smlmfmt.media_type(name),
         format=name,
         tables=tuple(_facts(bundle)),
-        notes=tuple(f"{path.name}: {warning}" for warning in bundle.warnings),
+        notes=_few(_named(path.name, note) for note in notes),
         has_rendition=has_rendition,
         has_thumbnail=has_thumbnail,
     )
@@ -130,11 +136,47 @@ def _guessed(name: str) -> str:
     return _OCTETS if guess is None or encoding else guess.lower()
 
 
+def _beyond_limits(bundle: Bundle) -> list[str]:
+    """Say what a record has no room for; the file itself is kept whole."""
+    notes = []
+    if len(bundle.tables) > limits.TABLES_MAX:
+        notes.append(f"the record describes {limits.TABLES_MAX} of its {len(bundle.tables)} tables")
+    columns = max((len(table.columns) for table in bundle.tables), default=0)
+    if columns > limits.COLUMNS_MAX:
+        notes.append(f"the record describes {limits.COLUMNS_MAX} of its {columns} columns")
+    return notes
+
+
 def _facts(bundle: Bundle) -> list[dict[str, Any]]:
-    return [
-        {"name": table.name, "channel": table.channel, **table.summary().as_dict()}
-        for table in bundle.tables
-    ]
+    """Describe the tables as far as a record can, whatever a file calls things."""
+    facts = []
+    for table in bundle.tables[: limits.TABLES_MAX]:
+        summary = table.summary().as_dict()
+        columns = summary["columns"][: limits.COLUMNS_MAX]
+        for column in columns:
+            column["name"] = _line(column["name"], limits.NAME_LENGTH_MAX) or "unnamed"
+            column["source"] = _line(column["source"], limits.NAME_LENGTH_MAX)
+            column["unit"] = _line(column["unit"], limits.TERM_LENGTH_MAX)
+        name = _line(table.name, limits.NAME_LENGTH_MAX)
+        channel = _line(table.channel, limits.NAME_LENGTH_MAX)
+        facts.append({"name": name, "channel": channel, **summary, "columns": columns})
+    return facts
+
+
+def _line(text: str, length_max: int) -> str:
+    plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    return plain.strip()[:length_max]
+
+
+def _write_rendition(bundle: Bundle, path: Path) -> list[str]:
+    """Write the .smlm copy; return what it cannot say, or why there can be none."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            smlmfmt.write(path, bundle, format="smlm")
+        except FormatError as error:
+            return [f"there is no .smlm copy: {error}"]
+    return [f"the .smlm copy: {warning.message}" for warning in caught]
 
 
 def _draw(bundle: Bundle, path: Path) -> bool:
@@ -143,20 +185,25 @@ def _draw(bundle: Bundle, path: Path) -> bool:
     if not tables:
         return False
     longest = max(tables, key=len)
+    mode = "gaussian" if _has_uncertainty(longest) else "histogram"
     for size_px in THUMBNAIL_SIZES_PX:
-        data = encode_png(render(longest, size_px=size_px))
+        data = encode_png(render(longest, size_px=size_px, mode=mode))
         if len(data) <= limits.THUMBNAIL_SIZE_MAX:
             path.write_bytes(data)
             return True
     return False
 
 
-def _advice(name: str, error: FormatError) -> str:
-    message = str(error).rstrip(".")
-    if name not in message:
-        message = f"{name}: {message}"
-    if isinstance(error, RowError):
-        return f"{message}. Nothing was imported. Fix the line or add with --on-error skip."
-    if isinstance(error, UnitError):
-        return f"{message}. Nothing was imported. Give the pixel size in nm: --pixel-size NM."
-    return f"{message}. Nothing was imported."
+def _has_uncertainty(table: LocTable) -> bool:
+    return lateral_uncertainty(table, slice(0, 0)) is not None
+
+
+def _named(name: str, message: str) -> str:
+    message = message.rstrip(".")
+    return message if name in message else f"{name}: {message}"
+
+
+def _few(notes: Iterable[str]) -> tuple[str, ...]:
+    listed = list(notes)
+    more = len(listed) - NOTES_MAX
+    return (*listed[:NOTES_MAX], *([f"{more} more notes of this kind"] if more > 0 else []))

@@ -19,8 +19,11 @@ from node.ingest.reading import ReadingOptions
 from node.ingest.selection import select
 from node.ingest.workers import Workers
 from node.storage.blobs import DirectoryBlobs
-from protocol.limits import THUMBNAIL_SIZE_MAX
+from protocol import limits
 from smlmfmt import smlm
+from smlmfmt.png import encode_png
+from smlmfmt.render import render
+from tests.smlmfmt import archives
 
 READING = ReadingOptions()
 
@@ -90,7 +93,7 @@ async def test_a_table_is_kept_measured_drawn_and_rendered_as_smlm(
     assert sample.thumbnail is not None
     picture = await stored(blobs, sample.thumbnail.sha256, sample.thumbnail.size)
     assert picture.startswith(b"\x89PNG")
-    assert len(picture) <= THUMBNAIL_SIZE_MAX
+    assert len(picture) <= limits.THUMBNAIL_SIZE_MAX
 
 
 async def test_an_smlm_that_everybody_reads_gets_no_second_copy(
@@ -124,7 +127,7 @@ async def test_a_bad_line_refuses_everything_and_says_where(
     lines = bad.read_text().splitlines()
     lines[10] = "1,2"
     bad.write_text("\n".join(lines) + "\n")
-    with pytest.raises(InputError, match=r"bad\.csv.*11.*Nothing was imported.*--on-error skip"):
+    with pytest.raises(InputError, match=r"bad\.csv.*11.*--on-error skip.*Nothing was imported"):
         await ingest.run(select([good, bad]), READING)
     assert await blobs.list() == []
     assert not [path for path in (tmp_path / "staging").rglob("*") if path.suffix == ".smlm"]
@@ -166,3 +169,55 @@ async def test_what_a_killed_ingest_left_is_swept(ingest: Ingest, tmp_path: Path
     (left / "half.smlm").write_bytes(b"half")
     await ingest.run(select([write_table(tmp_path / "cell1.csv")]), READING)
     assert not left.exists()
+
+
+async def test_what_a_file_calls_things_cannot_keep_it_out(
+    ingest: Ingest, blobs: DirectoryBlobs, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd\x1b[31m.csv"
+    path.write_text(f"x [nm],y [nm],a\x07b [\u202e],{'n' * 5000}\n1,2,3,4\n5,6,7,8\n")
+    done = await ingest.run(select([path]), READING)
+    (table,) = done.samples[0].files[0].tables
+    assert [column.source for column in table.columns[:3]] == ["x [nm]", "y [nm]", "a b [ ]"]
+    assert len(table.columns[3].source) == limits.NAME_LENGTH_MAX
+    file = done.samples[0].files[0]
+    assert await stored(blobs, file.sha256, file.size) == path.read_bytes()
+
+
+async def test_what_a_record_has_no_room_for_is_said_not_refused(
+    ingest: Ingest, tmp_path: Path
+) -> None:
+    table = smlmfmt.LocTable({"x": [1.0, 2.0], "y": [3.0, 4.0]}, units={"x": "nm", "y": "nm"})
+    smlmfmt.write(tmp_path / "many.smlm", smlmfmt.Bundle(tables=[table] * 70))
+    names = ["x [nm]", "y [nm]", *(f"c{number}" for number in range(300))]
+    wide = ",".join(names) + "\n" + 2 * (",".join(["1"] * len(names)) + "\n")
+    (tmp_path / "wide.csv").write_text(wide)
+    done = await ingest.run(select([tmp_path]), READING)
+    many, wide_one = (sample.files[0] for sample in done.samples)
+    assert len(many.tables) == limits.TABLES_MAX
+    assert len(wide_one.tables[0].columns) == limits.COLUMNS_MAX
+    said = "\n".join(done.notes)
+    assert "64 of its 70 tables" in said
+    assert "256 of its 302 columns" in said
+
+
+async def test_an_archive_without_positions_is_kept_as_it_is(
+    ingest: Ingest, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.smlm"
+    layout = archives.layout(headers=["frame", "a", "b"])
+    path.write_bytes(archives.pack(archives.manifest(formats={"table": layout})))
+    done = await ingest.run(select([path]), READING)
+    assert [file.role for file in done.samples[0].files] == ["original"]
+    assert done.samples[0].files[0].tables[0].rows == 3
+    assert any("no .smlm copy" in note for note in done.notes)
+
+
+async def test_thumbnails_show_localizations_as_wide_as_they_are_uncertain(
+    ingest: Ingest, blobs: DirectoryBlobs, tmp_path: Path
+) -> None:
+    path = write_table(tmp_path / "sparse.csv", rows=30)
+    thumbnail = (await ingest.run(select([path]), READING)).samples[0].thumbnail
+    assert thumbnail is not None
+    drawn = encode_png(render(smlmfmt.read(path).tables[0], mode="gaussian"))
+    assert await stored(blobs, thumbnail.sha256, thumbnail.size) == drawn
