@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from node.errors import InputError
+from protocol import limits
 
 __all__ = ["SelectedFile", "SelectedSample", "Selection", "select"]
 
 _SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "icon\r"})
-NAME_SIZE_MAX = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def select(paths: Iterable[Path]) -> Selection:
 
     Raises:
         InputError: A path is missing, unreadable or nothing but a file or folder; two files of one
-            sample have the same name; or there is nothing to add.
+            sample have the same name; there are more than a dataset can hold; or none at all.
     """
     samples: dict[str, dict[str, SelectedFile]] = {}
     skipped: list[str] = []
@@ -70,6 +70,7 @@ def select(paths: Iterable[Path]) -> Selection:
                     "rename one"
                 )
             files[file.name] = file
+            _check_room(sample, samples)
     if not samples:
         reason = f" ({'; '.join(skipped[:5])})" if skipped else ""
         raise InputError(f"there are no files to add{reason}")
@@ -80,6 +81,20 @@ def select(paths: Iterable[Path]) -> Selection:
         ),
         skipped=tuple(skipped),
     )
+
+
+def _check_room(sample: str, samples: Mapping[str, Mapping[str, object]]) -> None:
+    """Refuse before anything is read what no record can describe after hours of reading."""
+    if len(samples) > limits.SAMPLES_MAX:
+        raise InputError(
+            f"a dataset has at most {limits.SAMPLES_MAX} samples; make several datasets of these "
+            "files, or put files that belong together into sub-folders"
+        )
+    if len(samples[sample]) > limits.FILES_MAX:
+        raise InputError(
+            f"sample {sample!r} has more than {limits.FILES_MAX} files; divide them into samples "
+            "(sub-folders), or pack what belongs together into one file"
+        )
 
 
 def _alone(path: Path) -> Iterator[tuple[str, SelectedFile]]:
@@ -137,8 +152,10 @@ def _file(path: Path, name: str) -> SelectedFile:
         raise InputError(f"{path}: may not be read by this user")
     plain = "".join(letter if letter.isprintable() else "_" for letter in name).strip()
     plain = plain.replace("\\", "_")
-    if len(plain.encode("utf-8", "replace")) > NAME_SIZE_MAX:
-        raise InputError(f"{path}: a file name has at most {NAME_SIZE_MAX} bytes; rename it")
+    if len(plain.encode("utf-8", "replace")) > limits.FILE_NAME_SIZE_MAX:
+        raise InputError(
+            f"{path}: a file name has at most {limits.FILE_NAME_SIZE_MAX} bytes; rename it"
+        )
     return SelectedFile(path=path, name=plain, size=status.st_size)
 
 

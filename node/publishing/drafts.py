@@ -12,12 +12,14 @@ from typing import Any
 
 import sqlite_utils
 
-from node.errors import AmbiguousError, ConflictError, NotFoundError
+from node.errors import AmbiguousError, ConflictError, InputError, NotFoundError
 from node.publishing.metadata import Metadata, parse_metadata
 from node.storage.database import Database
+from protocol import limits
 from protocol.dataset import Dataset, Sample, read_samples
 from protocol.envelope import Envelope
-from protocol.payload import Fields, plain
+from protocol.errors import MalformedError
+from protocol.payload import Fields, encode_json, plain
 
 __all__ = ["Draft", "Drafts", "draft_of"]
 
@@ -75,8 +77,10 @@ class Drafts:
         """Keep a new draft. The blobs of its samples are in place already.
 
         Raises:
+            InputError: There is more to say about the samples than a record can hold.
             ConflictError: There is a draft of that dataset's next revision already.
         """
+        _check_describable(samples)
         now = self._clock()
         draft = Draft(
             id=secrets.token_hex(16),
@@ -169,6 +173,24 @@ class Drafts:
                 if sample.thumbnail is not None:
                     names.add(sample.thumbnail.sha256)
         return names
+
+
+def _check_describable(samples: tuple[Sample, ...]) -> None:
+    """Refuse samples that could never be published, or not even be read again as a draft."""
+    if not samples:
+        return
+    document = {"samples": [plain(sample) for sample in samples]}
+    try:
+        read_samples(Fields(document))
+    except MalformedError as error:
+        raise InputError(f"these files cannot be described in a record: {error}") from error
+    size = len(encode_json(document))
+    if size > limits.PAYLOAD_SIZE_MAX:
+        count = sum(len(sample.files) for sample in samples)
+        raise InputError(
+            f"what was measured in these {count} files takes {size} bytes of a record, which has "
+            f"at most {limits.PAYLOAD_SIZE_MAX}; add them as several datasets"
+        )
 
 
 def draft_of(dataset: Dataset) -> tuple[Metadata, tuple[Sample, ...]]:

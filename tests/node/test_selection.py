@@ -9,6 +9,7 @@ import pytest
 
 from node.errors import InputError
 from node.ingest.selection import Selection, select
+from protocol import limits
 
 
 def make(root: Path, *names: str) -> Path:
@@ -71,3 +72,16 @@ def test_nothing_to_add_is_said(tmp_path: Path) -> None:
         select([tmp_path])
     with pytest.raises(InputError, match="empty"):
         select([tmp_path / "empty.csv"])
+
+
+def test_more_than_a_record_describes_is_refused_before_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SAMPLES_MAX", 3)
+    monkeypatch.setattr(limits, "FILES_MAX", 4)
+    names = [f"cell{number}/a.csv" for number in range(4)]
+    with pytest.raises(InputError, match="at most 3 samples"):
+        select([make(tmp_path / "samples", *names)])
+    names = [f"cell/{number}.csv" for number in range(5)]
+    with pytest.raises(InputError, match="more than 4 files"):
+        select([make(tmp_path / "files", *names)])
