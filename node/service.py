@@ -29,6 +29,8 @@ LOCK_FILE = "serve.lock"
 STOP_SECONDS_MAX = 4.5
 REQUEST_SECONDS_MAX = 1.0
 SWEEP_INTERVAL_S = 86_400
+PRESENT_INTERVAL_S = 5.0
+ALONE_SECONDS_MAX = 86_400.0  # Peers that are gone for good must not keep a node silent.
 
 _logger = logging.getLogger(__name__)
 
@@ -64,11 +66,11 @@ async def serve(config: Config, *, on_ready: Callable[[Ready], None]) -> None:
         stack.push_async_callback(runner.cleanup)
         port = await _listen(runner, config)
         bound = f"http://{_host_in_url(config.host)}:{port}"
-        await node.publishing.repair()
-        await node.publishing.publish_node_info(_public_urls(config, bound))
+        urls = _public_urls(config, bound)
+        is_presented = await _present(node, urls)
         await node.peering.start(port=port)
         stack.push_async_callback(node.peering.stop)
-        for work in (node.publishing.run(), _sweep(node)):
+        for work in (_publish(node, urls, is_presented=is_presented), _sweep(node)):
             task = asyncio.create_task(_logged(work))
             stack.callback(task.cancel)
         secret = await SignIns(node.db, clock=node.clock).issue()
@@ -130,6 +132,29 @@ def _end_in_time() -> None:
     timer = threading.Timer(STOP_SECONDS_MAX, os._exit, [0])
     timer.daemon = True
     timer.start()
+
+
+async def _present(node: Node, urls: tuple[str, ...]) -> bool:
+    """Say who runs this node, if what it would say cannot contradict what it has said before."""
+    if not await node.peering.syncer.recall():
+        _logger.info("no peer answers; nothing new is signed before one does")
+        return False
+    try:
+        await node.publishing.repair()
+        await node.publishing.publish_node_info(urls)
+    except ConflictError as error:
+        _logger.warning("nothing is signed for now: %s", error)
+        return False
+    return True
+
+
+async def _publish(node: Node, urls: tuple[str, ...], *, is_presented: bool) -> None:
+    waited_s = 0.0
+    while not is_presented and waited_s < ALONE_SECONDS_MAX:
+        await asyncio.sleep(PRESENT_INTERVAL_S)
+        waited_s += PRESENT_INTERVAL_S
+        is_presented = await _present(node, urls)
+    await node.publishing.run()
 
 
 async def _sweep(node: Node) -> None:

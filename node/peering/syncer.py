@@ -7,12 +7,13 @@ from collections.abc import Callable
 from node.catalog.peers import Peer
 from node.errors import ConflictError, NodeError
 from node.peering.client import PeerAddress
-from node.peering.context import Context
+from node.peering.context import Context, Memory
 from node.peering.handshake import introduce
 from node.peering.hub import Hub
 from node.peering.link import PeerLink
 from node.peering.round import SyncReport
 from node.peering.sources import address_of
+from node.peering.visit import Visit
 
 __all__ = ["Syncer"]
 
@@ -65,6 +66,30 @@ class Syncer:
                 return await self.sync_peer(peer)
 
         return await asyncio.gather(*(one(peer) for peer in peers))
+
+    async def recall(self) -> bool:
+        """Take back from peers what this publisher signed and this home has lost.
+
+        A home that was restored from a backup must not go on from there: its next record would
+        contradict one that others have.
+
+        Returns:
+            Whether somebody answered, or nobody is there to be asked.
+        """
+        peers = await self._context.peers.list("approved")
+        addresses = [address for peer in peers if (address := address_of(peer))]
+
+        async def ask(address: PeerAddress) -> bool:
+            report = SyncReport(peer=address.title)
+            try:
+                await Visit(self._context, address, memory=Memory(), report=report).recall()
+            except NodeError as error:
+                _logger.info("peer %s: %s", address.title, error)
+                return False
+            return True
+
+        answers = await asyncio.gather(*(ask(address) for address in addresses[:LINKS_MAX]))
+        return any(answers) or not addresses
 
     async def run(self) -> None:
         """Keep a link to every approved peer, following the rows, until cancelled."""

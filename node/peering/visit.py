@@ -16,6 +16,8 @@ from protocol.envelope import Envelope
 __all__ = ["Visit"]
 
 VISIT_TIMEOUT_S = 3_600.0
+ANSWER_TIMEOUT_S = 3.0
+RECALL_TIMEOUT_S = 60.0
 CONCURRENT_COMPARISONS = 4
 
 _logger = logging.getLogger(__name__)
@@ -63,6 +65,37 @@ class Visit:
             self._report.seconds = time.monotonic() - started
             self._report.bytes_received = sum(item.received for item in clients)
             self._report.bytes_sent = sum(item.sent for item in clients)
+
+    async def recall(self) -> None:
+        """Take back what the peer has of our own records and heads and this home has not.
+
+        Raises:
+            PeerError: As for `run`, or it does not come to an end soon.
+        """
+        own = self._context.own
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                met = await self._meet(self._client(self._address))
+            async with asyncio.timeout(RECALL_TIMEOUT_S):
+                known = self._client(replace(self._address, publisher=met.publisher))
+                exchange = Exchange(self._context, known, memory=self._memory, report=self._report)
+                for scope in ("public", "members"):
+                    heads = await self._heads(exchange, scope)
+                    if heads is not None:
+                        _, need = await exchange.reconcile(own, scope)
+                        await exchange.pull(need, first=own)
+                        if own in heads:
+                            await exchange.admit_head(heads[own])
+        except TimeoutError as error:
+            raise PeerError(f"{self._address.title} does not answer in time") from error
+
+    async def _heads(self, exchange: Exchange, scope: str) -> dict[str, Envelope] | None:
+        """Return the peer's heads of a scope, None if they are not for us."""
+        try:
+            return await exchange.heads(scope)
+        except RefusedError as error:
+            _logger.debug("%s heads of %s: %s", scope, self._address.title, error)
+            return None
 
     def _client(self, address: PeerAddress) -> PeerClient:
         return self._context.connections.to(address)
@@ -156,10 +189,8 @@ class Visit:
 
     async def _exchange_members(self, exchange: Exchange, peer: str) -> None:
         """Members records go between their publisher and its approved peers, nowhere else."""
-        try:
-            heads = await exchange.heads("members")
-        except RefusedError as error:
-            _logger.debug("members records of %s: %s", peer, error)
+        heads = await self._heads(exchange, "members")
+        if heads is None:
             return
         _, need = await exchange.reconcile(peer, "members")
         await exchange.pull(need)

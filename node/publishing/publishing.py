@@ -23,6 +23,7 @@ from node.errors import ConflictError, ForbiddenError, InputError, NodeError, No
 from node.lock import FileLock
 from node.publishing.drafts import Draft, Drafts, draft_of
 from node.publishing.keyring import Keyring
+from node.publishing.marks import HeadMarks
 from protocol import limits
 from protocol.dataset import Dataset
 from protocol.envelope import Envelope, seal
@@ -36,6 +37,7 @@ __all__ = ["Published", "Publishing"]
 SCOPES = ("public", "members")
 SOURCE = "self"
 LOCK_FILE = "publish.lock"
+MARKS_FILE = "published.json"
 LOCK_TIMEOUT_S = 60.0
 LOCK_POLL_S = 0.02
 HEAD_CHECK_S = 300.0
@@ -78,6 +80,7 @@ class Publishing:
         self._catalog = catalog
         self._drafts = drafts
         self._clock = clock
+        self._marks = HeadMarks(config.home / MARKS_FILE, key=keyring.signer.did)
 
     async def publish(self, ref: str) -> Published:
         """Publish a draft, named by its id or by its dataset's.
@@ -300,6 +303,7 @@ class Publishing:
         if visibility in SCOPES:
             offered.append(await self._head(visibility, with_record=envelope))
         outcome = (await self._catalog.admit(offered, source=SOURCE))[0]
+        await self._mark(visibility)
         # A later revision may be here already, when an earlier process got this far and no further.
         if outcome.action not in {"accept", "duplicate"} and outcome.reason != "superseded":
             await self._resign_head(visibility)
@@ -327,7 +331,13 @@ class Publishing:
         if head is not None and completeness.complete and head.expires > fresh_until:
             return False
         await self._catalog.admit([await self._head(scope)], source=SOURCE)
+        await self._mark(scope)
         return True
+
+    async def _mark(self, scope: str) -> None:
+        head = (await self._catalog.completeness(self._keyring.publisher, scope)).head
+        if head is not None:
+            self._marks.note(scope, head.sequence)
 
     async def _head(self, scope: str, *, with_record: Envelope | None = None) -> Envelope:
         """Seal the head of all records of a scope, one more among them if it is given."""
@@ -337,6 +347,14 @@ class Publishing:
         if with_record is not None:
             ids.add(bytes.fromhex(with_record.id))
         newest = (await self._catalog.completeness(publisher, scope)).head
+        signed, known = self._marks.sequence(scope), newest.sequence if newest else 0
+        if known < signed:
+            raise ConflictError(
+                f"the catalog of this home ends at head {known}, but head {signed} was signed "
+                "here; to publish from an older catalog would contradict what others have. Let it "
+                "take the records back from a peer (locmesh peer add URL, then locmesh sync); if "
+                f"nobody has them, remove {self._marks.path}"
+            )
         now = max(self._clock(), newest.issued if newest else 0)
         return self._seal(next_head(newest, ids, publisher=publisher, scope=scope, now=now))
 

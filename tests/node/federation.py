@@ -50,12 +50,15 @@ class Site:
         self.lies: dict[str, bytes | Callable[[bytes], bytes]] = {}
         self._runner: web.AppRunner | None = None
 
-    async def start(self, *, serves: bool = True, syncs: bool = True) -> Site:
+    async def start(
+        self, *, serves: bool = True, syncs: bool = True, publishes: bool = True
+    ) -> Site:
         if not (self.config.home / "node.toml").exists():
             await create_home(self.config)
         self.node = await Node(self.config).__aenter__()
-        await self.node.publishing.repair()
-        await self.node.publishing.publish_node_info((self.url,) if serves else ())
+        if publishes:
+            await self.node.publishing.repair()
+            await self.node.publishing.publish_node_info((self.url,) if serves else ())
         if serves:
             app = make_app(self.node)
             app.middlewares.insert(0, self._lie)

@@ -275,7 +275,11 @@ async def test_a_lost_database_keeps_the_publishers_name(config: Config, clock: 
     for path in config.home.glob("catalog.db*"):
         path.unlink()
     async with Node(config, clock=clock) as node:
-        await node.publishing.publish((await drafted(node)).id)
+        draft = await drafted(node)
+        with pytest.raises(ConflictError, match=r"head 1 was signed.*published\.json"):
+            await node.publishing.publish(draft.id)
+        (config.home / "published.json").unlink()  # As it says, if nobody has the records.
+        await node.publishing.publish(draft.id)
         assert node.keyring.publisher == publisher
         assert await complete(node)
 
