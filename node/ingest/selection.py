@@ -101,7 +101,7 @@ def _alone(path: Path) -> Iterator[tuple[str, SelectedFile]]:
     file = _file(path, path.name)
     if file.size == 0:
         raise InputError(f"{path} is empty (0 bytes)")
-    yield _stem(path.name), file
+    yield _stem(file.name), file
 
 
 def _in_folder(root: Path, skipped: list[str]) -> Iterator[tuple[str, SelectedFile]]:
@@ -112,7 +112,7 @@ def _in_folder(root: Path, skipped: list[str]) -> Iterator[tuple[str, SelectedFi
         if file.size == 0:
             skipped.append(f"{path.relative_to(root)}: empty")
             continue
-        yield (parts[0] if len(parts) > 1 else _stem(parts[0])), file
+        yield (_plain(parts[0]) if len(parts) > 1 else _stem(file.name)), file
 
 
 def _files_below(folder: Path, skipped: list[str]) -> Iterator[Path]:
@@ -150,13 +150,17 @@ def _file(path: Path, name: str) -> SelectedFile:
         raise InputError(f"{path} is neither a file nor a folder")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path}: may not be read by this user")
-    plain = "".join(letter if letter.isprintable() else "_" for letter in name).strip()
-    plain = plain.replace("\\", "_")
+    plain = _plain(name)
     if len(plain.encode("utf-8", "replace")) > limits.FILE_NAME_SIZE_MAX:
         raise InputError(
             f"{path}: a file name has at most {limits.FILE_NAME_SIZE_MAX} bytes; rename it"
         )
     return SelectedFile(path=path, name=plain, size=status.st_size)
+
+
+def _plain(name: str) -> str:
+    plain = "".join(letter if letter.isprintable() else "_" for letter in name).strip()
+    return plain.replace("\\", "_") or "_"
 
 
 def _stem(name: str) -> str:

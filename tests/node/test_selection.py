@@ -85,3 +85,14 @@ def test_more_than_a_record_describes_is_refused_before_reading(
     names = [f"cell/{number}.csv" for number in range(5)]
     with pytest.raises(InputError, match="more than 4 files"):
         select([make(tmp_path / "files", *names)])
+
+
+def test_names_are_made_plain_for_files_and_samples(tmp_path: Path) -> None:
+    if os.name == "nt":
+        pytest.skip("there are no such names")
+    root = make(tmp_path / "e", "a\nb/c\x1b.csv", " /x.csv", "back\\slash.csv")
+    assert shape(select([root])) == {
+        "_": ["x.csv"],
+        "a_b": ["c_.csv"],
+        "back_slash": ["back_slash.csv"],
+    }
