@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from protocol import limits
+from protocol.errors import MalformedError
 from protocol.identity import BlobId, DatasetId, DigestHex, PublisherId, RecordId
 from protocol.payload import Fields, encode_record, open_record
 from protocol.tables import ColumnSummary, Frames, TableSummary, read_table
@@ -27,6 +30,7 @@ __all__ = [
 
 VISIBILITIES = frozenset({"public", "members", "private"})
 FILE_ROLES = frozenset({"original", "rendition", "table", "image", "raw", "other"})
+TAGS_KNOWN_MAX = 4_096
 
 EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,190}")
 URL = re.compile(rf"https?://[^\s\x00-\x1f\x7f\"<>\\]{{1,{limits.URL_LENGTH_MAX - 8}}}")
@@ -38,6 +42,12 @@ _TERM = re.compile(rf"[^\s\x00-\x1f\x7f]{{1,{limits.TERM_LENGTH_MAX}}}")
 _CURIE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}:[^\s\x00-\x1f\x7f]{1,95}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
 _FORMAT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+# No line of it can hold a line break, so the joined texts come apart in one way only.
+_PLAIN_FILE = re.compile(
+    rf"\w(?:[\w .()-]{{0,200}}\w)?\n{_MEDIA_TYPE.pattern}\n[0-9a-f]{{64}}\n[0-9a-f]{{64}}\n"
+    rf"(?:{_FORMAT.pattern})?",
+    re.ASCII,
+)
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
 _NOT_IN_FILE_NAME = re.compile("[/\\\\\x00-\x1f\x7f]")
 
@@ -202,20 +212,40 @@ def _authors(fields: Fields) -> tuple[Author, ...]:
 
 
 def _tags(fields: Fields) -> tuple[Tag, ...]:
+    items = fields.items("tags", count_min=1, count_max=limits.TAGS_MAX)
     tags = tuple(
-        Tag(
-            category=item.matching("category", _CATEGORY, "a word like cell-line"),
-            term=item.matching("term", _TERM, "a term without spaces, like alexa-fluor-647"),
-            label=item.line("label", length_max=limits.NAME_LENGTH_MAX, optional=True),
-            curie=item.matching("curie", _CURIE, "a CURIE like CLO:0009454", optional=True),
-        )
-        for item in fields.objects("tags", count_min=1, count_max=limits.TAGS_MAX)
+        _usual_tag(item) or _tag(Fields(item, f"tags[{index}]")) for index, item in enumerate(items)
     )
     if any(tag.term != tag.term.lower() for tag in tags):
         fields.fail("tags", "every term in lower case")
     if len({(tag.category, tag.term) for tag in tags}) != len(tags):
         fields.fail("tags", "every category and term once")
     return tags
+
+
+def _usual_tag(item: Any) -> Tag | None:
+    """Return the tag if it is sound; None leaves it to `_tag` to say what is wrong with it."""
+    try:
+        label, curie = item.get("label", ""), item.get("curie", "")
+        return _known_tag((item["category"], item["term"], label, curie))
+    except (KeyError, TypeError, AttributeError, MalformedError):
+        return None
+
+
+@lru_cache(maxsize=TAGS_KNOWN_MAX)
+def _known_tag(texts: tuple[object, object, object, object]) -> Tag:
+    # The same few hundred tags come in nearly every record: they are judged once.
+    category, term, label, curie = texts
+    return _tag(Fields({"category": category, "term": term, "label": label, "curie": curie}))
+
+
+def _tag(fields: Fields) -> Tag:
+    return Tag(
+        category=fields.matching("category", _CATEGORY, "a word like cell-line"),
+        term=fields.matching("term", _TERM, "a term without spaces, like alexa-fluor-647"),
+        label=fields.line("label", length_max=limits.NAME_LENGTH_MAX, optional=True),
+        curie=fields.matching("curie", _CURIE, "a CURIE like CLO:0009454", optional=True),
+    )
 
 
 def _citations(fields: Fields) -> tuple[Citation, ...]:
@@ -248,24 +278,62 @@ def read_samples(fields: Fields) -> tuple[Sample, ...]:
 
 
 def _files(fields: Fields) -> tuple[File, ...]:
-    files = tuple(
-        File(
-            name=_file_name(item),
-            role=item.choice("role", FILE_ROLES),
-            media_type=item.matching("media_type", _MEDIA_TYPE, "a media type"),
-            size=item.integer("size", maximum=limits.BLOB_SIZE_MAX),
-            sha256=item.digest("sha256"),
-            merkle_root=item.digest("merkle_root"),
-            format=item.matching("format", _FORMAT, "a format name", optional=True),
-            tables=tuple(
-                read_table(table) for table in item.objects("tables", count_max=limits.TABLES_MAX)
-            ),
-        )
-        for item in fields.objects("files", count_min=1, count_max=limits.FILES_MAX)
-    )
+    items = fields.items("files", count_min=1, count_max=limits.FILES_MAX)
+    named = [(item, f"{fields.path}.files[{index}]") for index, item in enumerate(items)]
+    files = tuple([_plain_file(item, path) or _file(Fields(item, path)) for item, path in named])
     if len({file.name for file in files}) != len(files):
         fields.fail("files", "every file name once in a sample")
     return files
+
+
+def _plain_file(item: Any, path: str) -> File | None:
+    """Return the file if it is as nearly all are; None leaves the judgement to `_file`.
+
+    One match over all its texts takes a third of the time of one for each.
+    """
+    try:
+        name, role, media_type = item["name"], item["role"], item["media_type"]
+        size, sha256, merkle_root = item["size"], item["sha256"], item["merkle_root"]
+        format_name = item.get("format", "")
+        texts = (name, media_type, sha256, merkle_root, format_name)
+        is_plain = (
+            type(size) is int
+            and 0 <= size <= limits.BLOB_SIZE_MAX
+            and role in FILE_ROLES
+            and _PLAIN_FILE.fullmatch("\n".join(texts))
+        )
+    except (KeyError, TypeError, AttributeError):
+        return None
+    if not is_plain:
+        return None
+    return File(
+        name=name,
+        role=role,
+        media_type=media_type,
+        size=size,
+        sha256=sha256,
+        merkle_root=merkle_root,
+        format=format_name,
+        tables=_tables(Fields(item, path)) if "tables" in item else (),
+    )
+
+
+def _file(fields: Fields) -> File:
+    return File(
+        name=_file_name(fields),
+        role=fields.choice("role", FILE_ROLES),
+        media_type=fields.matching("media_type", _MEDIA_TYPE, "a media type"),
+        size=fields.integer("size", maximum=limits.BLOB_SIZE_MAX),
+        sha256=fields.digest("sha256"),
+        merkle_root=fields.digest("merkle_root"),
+        format=fields.matching("format", _FORMAT, "a format name", optional=True),
+        tables=_tables(fields),
+    )
+
+
+def _tables(fields: Fields) -> tuple[TableSummary, ...]:
+    tables = fields.objects("tables", count_max=limits.TABLES_MAX)
+    return tuple([read_table(table) for table in tables])
 
 
 def _file_name(fields: Fields) -> str:

@@ -84,6 +84,15 @@ class PublisherState:
     size: int = 0
     blocked: bool = False
 
+    def with_record(self, size: int) -> PublisherState:
+        """Return the state after one more record of this size."""
+        return PublisherState(
+            lineage=self.lineage,
+            records=self.records + 1,
+            size=self.size + size,
+            blocked=self.blocked,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainKey:

@@ -7,11 +7,12 @@ accepted record is weighed again right after it.
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import sqlite_utils
 
 from node.catalog.changes import note_change
+from node.catalog.garbage import collection_paused
 from node.catalog.publishers import Lineages, add_publisher, put_node_info
 from node.catalog.records import add_record, put_head, read_chain, read_known_head
 from node.catalog.recount import recount
@@ -35,6 +36,7 @@ class Offer:
     found: Candidate | Verdict | None
 
 
+@collection_paused()
 def examine_offers(
     envelopes: Sequence[tuple[DigestHex, Envelope]], known: dict[str, dict[bytes, bytes]]
 ) -> list[Offer]:
@@ -93,6 +95,7 @@ class Batch:
         self._held_of: set[str] = set()
         self._some_wait = bool(db.conn.execute("select exists (select 1 from held)").fetchone()[0])
 
+    @collection_paused()
     def admit(self, offers: Sequence[Offer]) -> list[Outcome]:
         """Weigh the offers. Return an outcome for each, in their order."""
         outcomes: dict[int, Outcome] = {}
@@ -203,10 +206,7 @@ class Batch:
                 self._touch(publisher, scope).heads = True
             return changed.revived
         seq, state = self._states[candidate.publisher]
-        self._states[candidate.publisher] = (
-            seq,
-            replace(state, records=state.records + 1, size=state.size + size),
-        )
+        self._states[candidate.publisher] = (seq, state.with_record(size))
         self._show(candidate, verdict, publisher=publisher, row=row)
         return []
 
