@@ -7,6 +7,7 @@ import fnmatch
 import hashlib
 import re
 import shutil
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +23,12 @@ __all__ = ["Delivered", "Delivery", "deliver", "plan"]
 
 WORK_FOLDER = ".locmesh"
 NAME_LENGTH_MAX = 120
+NAME_SIZE_MAX = 200  # File systems take 255 bytes; unfinished files have longer names.
+SUFFIX_LENGTH_MAX = 20
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]+')
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_RESERVED = re.compile(
+    r"(con|conin\$|conout\$|prn|aux|nul|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE
+)
 
 Progress = Callable[[int, str], None]
 
@@ -192,10 +197,12 @@ def _safe(name: str) -> str:
     """Return a name that every file system takes, whatever a stranger called the thing."""
     text = _FORBIDDEN.sub("_", name)
     text = "".join(letter for letter in text if letter.isprintable()).strip(" .")
-    if len(text) > NAME_LENGTH_MAX:
-        stem, dot, suffix = text.rpartition(".")
-        text = stem[: NAME_LENGTH_MAX - len(suffix) - 1] + dot + suffix[:20] if dot else text
-        text = text[:NAME_LENGTH_MAX]
+    stem, dot, suffix = text.rpartition(".")
+    if not dot or len(suffix) > SUFFIX_LENGTH_MAX:
+        stem, dot, suffix = text, "", ""
+    end = dot + suffix
+    cut = stem[: NAME_LENGTH_MAX - len(end)].encode()[: NAME_SIZE_MAX - len(end.encode())]
+    text = (cut.decode(errors="ignore") + end).strip(" .")
     return f"_{text}" if not text or _RESERVED.fullmatch(text) else text
 
 
@@ -203,11 +210,16 @@ def _unused(folder: Path, name: str, taken: set[str]) -> Path:
     """Return a path that no other file of this delivery has, on any file system."""
     stem, dot, suffix = name.rpartition(".")
     number, candidate = 1, name
-    while str(folder / candidate).lower() in taken:
+    while _spelling(folder / candidate) in taken:
         number += 1
         candidate = f"{stem or suffix}-{number}{dot}{suffix if stem else ''}".rstrip(".")
-    taken.add(str(folder / candidate).lower())
+    taken.add(_spelling(folder / candidate))
     return folder / candidate
+
+
+def _spelling(path: Path) -> str:
+    """Return what is the same for paths that some file system takes for one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(path)).casefold())
 
 
 def _sha256(path: Path) -> str:
