@@ -47,6 +47,17 @@ __all__ = ["Client", "SearchHit"]
 CHUNK_SIZE = 1 << 20
 ANSWER_SIZE_MAX = 64 << 20
 LOCK_TIMEOUT_S = 3_600.0
+_FILTERS = (
+    "publisher",
+    "license",
+    "dimension",
+    "localizations_min",
+    "localizations_max",
+    "precision_max",
+    "fov_min",
+    "sort",
+    "match",
+)
 _ERRORS: dict[int, type[NodeError]] = {
     400: InputError,
     403: ForbiddenError,
@@ -134,9 +145,14 @@ class Client:
                 precision_max (nm), fov_min (um), sort, match.
 
         Raises:
-            InputError: A filter has no meaning.
+            InputError: There is no such filter, or its value has no meaning.
             PeerError: The node does not answer, or not as a node does.
         """
+        unknown = filters.keys() - set(_FILTERS)
+        if unknown:
+            raise InputError(
+                f"there is no filter {min(unknown)!r}; there are {', '.join(_FILTERS)}"
+            )
         tags = [tag] if isinstance(tag, str) else list(tag)
         pairs = [("q", text), *(("tag", one) for one in tags), ("limit", str(limit))]
         pairs += [(name, str(value)) for name, value in filters.items() if value is not None]

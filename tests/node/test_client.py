@@ -100,3 +100,8 @@ async def test_what_goes_wrong_is_said_in_words(node: Node, client: Client, tmp_
         Client("file:///etc/passwd", cache=tmp_path)
     with pytest.raises(PeerError, match="does not answer"):
         await asyncio.to_thread(Client("http://127.0.0.1:1", cache=tmp_path).search)
+
+
+def test_a_filter_that_there_is_not_is_refused_before_asking() -> None:
+    with pytest.raises(InputError, match="precision_max"):
+        Client("http://127.0.0.1:9").search("pores", precison_max=10)
