@@ -310,14 +310,13 @@ class Publishing:
             raise ConflictError(f"record {envelope.id[:8]} was refused: {outcome.detail}")
 
     async def _admit_identity(self) -> None:
-        """Make sure that the catalog knows who we are, though the database may be new."""
+        """Make sure that the catalog knows our keys: it may be new, or they may be."""
         identity = self._keyring.identity
-        try:
-            await self._catalog.publisher(self._keyring.publisher)
-        except NotFoundError:
+        known = await self._catalog.identities(self._keyring.publisher)
+        if identity.id not in {envelope.id for envelope in known}:
             outcome = (await self._catalog.admit([identity], source=SOURCE))[0]
             if outcome.action != "accept":
-                raise ConflictError(f"our own identity was refused: {outcome.detail}") from None
+                raise ConflictError(f"our own identity was refused: {outcome.detail}")
 
     async def _resign_head(self, scope: str) -> bool:
         if scope not in SCOPES:
