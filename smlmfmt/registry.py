@@ -121,8 +121,10 @@ def write(
         with temporary.open("x+b") as file:
             chosen.write(file, bundle, exact=exact)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # A write that fails does not say where.
         raise
 
 

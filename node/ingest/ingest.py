@@ -71,6 +71,7 @@ class Ingest:
             InputError: A file is not what it claims; nothing was stored.
             StorageError: The disk or the quota is full.
         """
+        await self._blobs.check_room(selection.size)
         landing = await asyncio.to_thread(Landing, self._staging)
         try:
             read = await self._read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mimetypes
 import warnings
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from typing import Any
 import smlmfmt
 from node.errors import InputError
 from node.ingest.reading import ReadingOptions
+from node.storage.intake import disk_trouble
 from protocol import limits
 from smlmfmt import smlm
 from smlmfmt.errors import FormatError
@@ -83,12 +85,13 @@ def measure(task: Task) -> Measured:
 
     Raises:
         InputError: It claims a format that it breaks; the message says where and what to do.
+        StorageError: The disk for rendition and picture is full or fails.
     """
     path = task.path
-    name = task.reading.format_of(path)
-    if name is None or not _can_read(name):
-        return _kept_as_it_is(path, name)
     try:
+        name = task.reading.format_of(path)
+        if name is None or not _can_read(name):
+            return _kept_as_it_is(path, name)
         bundle = task.reading.read(path)
         notes = [*bundle.warnings, *_beyond_limits(bundle)]
         has_rendition = name != "smlm" or bool(smlm.deviations(path))
@@ -100,6 +103,10 @@ def measure(task: Task) -> Measured:
         raise InputError(f"{_named(path.name, str(error))}. Nothing was imported.") from error
     except MemoryError as error:
         raise InputError(f"{path.name}: too large for the memory of this machine") from error
+    except OSError as error:
+        if error.filename in (None, str(path)) and error.errno != errno.ENOSPC:
+            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise disk_trouble(error, task.rendition.parent) from error
     return Measured(
         role="original",
         media_type=smlmfmt.media_type(name),

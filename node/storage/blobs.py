@@ -45,6 +45,13 @@ class BlobStore(Protocol):
             DamagedError: They are not the expected blob; nothing is stored.
         """
 
+    async def check_room(self, size: int) -> None:
+        """Make sure, as far as can be known now, that so many bytes more can be stored.
+
+        Raises:
+            StorageError: They would break the quota or the reserve.
+        """
+
     async def stat(self, sha256: str) -> StoredBlob:
         """Return size and Merkle root of a blob.
 
@@ -132,6 +139,11 @@ class DirectoryBlobs:
         finally:
             cancelled.set()
             await asyncio.shield(asyncio.to_thread(intake.drop))
+
+    async def check_room(self, size: int) -> None:
+        """See BlobStore.check_room."""
+        await asyncio.to_thread(self._recount)
+        self._room.check(size)
 
     async def stat(self, sha256: str) -> StoredBlob:
         """See BlobStore.stat."""

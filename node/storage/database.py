@@ -146,8 +146,8 @@ def _open_writer(path: Path) -> sqlite_utils.Database:
         if connection is not None:
             connection.close()
         raise ConfigError(
-            f"cannot open the database {path}: {error}; check that the folder can be written "
-            "and the file is Locmesh's"
+            f"cannot open the database {path}: {error}; check that the disk has room, the folder "
+            "can be written and the file is Locmesh's"
         ) from error
     except ConfigError:
         if connection is not None:

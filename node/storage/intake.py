@@ -17,7 +17,7 @@ from node.lock import FileLock
 from node.storage.tree import PIECE_LENGTH, StoredBlob, Tree, write_synced
 from protocol.merkle import MerkleBuilder
 
-__all__ = ["Intake", "Landing", "Room", "sync_folder"]
+__all__ = ["Intake", "Landing", "Room", "disk_trouble", "sync_folder"]
 
 SWEEP_LOCK = "sweep.lock"
 SESSION_LOCK = "session.lock"
@@ -47,6 +47,15 @@ class Room:
         with self._lock:
             self._stored = stored
 
+    def check(self, size: int) -> None:
+        """Make sure that so many bytes fit as things are, before much is done for them.
+
+        Raises:
+            StorageError: They would break the quota or the reserve.
+        """
+        with self._lock:
+            self._check(size)
+
     def take(self, size: int) -> None:
         """Count so many bytes in, before they are written.
 
@@ -54,17 +63,7 @@ class Room:
             StorageError: They would break the quota or the reserve; nothing is counted then.
         """
         with self._lock:
-            if self._quota is not None and self.used + size > self._quota:
-                raise StorageError(
-                    f"the store holds {self.used} bytes and quota_bytes is {self._quota}: "
-                    f"{size} more do not fit; raise quota_bytes or remove a mirror"
-                )
-            free = shutil.disk_usage(self._root).free
-            if free - size < self._reserve:
-                raise StorageError(
-                    f"the disk of {self._root} has {free} bytes free and reserve_bytes keeps "
-                    f"{self._reserve} of them: {size} more do not fit; free some space"
-                )
+            self._check(size)
             self._pending += size
 
     def settle(self, taken: int, *, stored: int) -> None:
@@ -72,6 +71,19 @@ class Room:
         with self._lock:
             self._pending -= taken
             self._stored = max(0, self._stored + stored)
+
+    def _check(self, size: int) -> None:
+        if self._quota is not None and self.used + size > self._quota:
+            raise StorageError(
+                f"the store holds {self.used} bytes and quota_bytes is {self._quota}: "
+                f"{size} more do not fit; raise quota_bytes or remove a mirror"
+            )
+        free = shutil.disk_usage(self._root).free
+        if free - size < self._reserve:
+            raise StorageError(
+                f"the disk of {self._root} has {free} bytes free and reserve_bytes keeps "
+                f"{self._reserve} of them: {size} more do not fit; free some space"
+            )
 
 
 class Landing:

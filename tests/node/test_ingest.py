@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import smlmfmt
-from node.errors import InputError
+from node.errors import InputError, StorageError
 from node.ingest.ingest import Ingest
+from node.ingest.measuring import Task, measure
 from node.ingest.reading import ReadingOptions
 from node.ingest.selection import select
 from node.ingest.workers import Workers
@@ -221,3 +222,25 @@ async def test_thumbnails_show_localizations_as_wide_as_they_are_uncertain(
     assert thumbnail is not None
     drawn = encode_png(render(smlmfmt.read(path).tables[0], mode="gaussian"))
     assert await stored(blobs, thumbnail.sha256, thumbnail.size) == drawn
+
+
+async def test_what_does_not_fit_is_refused_before_it_is_read(
+    workers: Workers, tmp_path: Path
+) -> None:
+    path = write_table(tmp_path / "cell1.csv")
+    store = DirectoryBlobs(tmp_path / "blobs", quota_bytes=path.stat().st_size - 1)
+    with pytest.raises(StorageError, match="quota_bytes"):
+        await Ingest(store, workers, staging=tmp_path / "staging").run(select([path]), READING)
+    assert not (tmp_path / "staging").exists()
+    await store.close()
+
+
+def test_a_failing_disk_is_told_from_a_failing_file(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "cell1.csv")
+    gone = tmp_path / "gone"
+    task = Task(path=path, reading=READING, rendition=gone / "a.smlm", thumbnail=gone / "a.png")
+    with pytest.raises(StorageError, match="gone"):
+        measure(task)
+    path.unlink()
+    with pytest.raises(InputError, match=r"cell1\.csv: cannot be read"):
+        measure(task)
