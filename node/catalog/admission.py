@@ -14,7 +14,14 @@ import sqlite_utils
 from node.catalog.changes import note_change
 from node.catalog.garbage import collection_paused
 from node.catalog.publishers import Lineages, add_publisher, put_node_info
-from node.catalog.records import add_record, put_head, read_chain, read_known_head
+from node.catalog.records import (
+    add_record,
+    chain_name,
+    known_chains,
+    put_head,
+    read_chain,
+    read_known_head,
+)
 from node.catalog.recount import recount
 from node.catalog.view import CurrentView
 from node.catalog.views import Outcome
@@ -93,12 +100,14 @@ class Batch:
         self._touched: dict[tuple[int, str], _Touched] = {}
         self._rejected: dict[str, list[Verdict]] = {}
         self._held_of: set[str] = set()
+        self._unknown_chains: set[str] = set()
         self._some_wait = bool(db.conn.execute("select exists (select 1 from held)").fetchone()[0])
 
     @collection_paused()
     def admit(self, offers: Sequence[Offer]) -> list[Outcome]:
         """Weigh the offers. Return an outcome for each, in their order."""
         outcomes: dict[int, Outcome] = {}
+        self._unknown_chains = _unknown_chains(self._db, offers)
         for place in sorted(range(len(offers)), key=lambda place: _rank(offers[place])):
             outcomes[place] = self._admit(offers[place])
         self._close()
@@ -146,7 +155,9 @@ class Batch:
         seq, state = (None, None) if known is None else known
         if isinstance(candidate.record, Head):
             return self._weigh_head(candidate, candidate.record, known, source=source), []
-        chain = None if seq is None else read_chain(self._db, candidate)
+        name = chain_name(candidate.chain)
+        is_unknown = seq is None or name in self._unknown_chains
+        chain = None if is_unknown else read_chain(self._db, candidate)
         verdict = admit(candidate, state, chain, policy=self._policy, now=self._now)
         if verdict.action is Action.HOLD:
             self._hold(candidate, verdict, source=source)
@@ -154,6 +165,7 @@ class Batch:
             return verdict, []
         if seq is None:
             seq = add_publisher(self._db, candidate.publisher, now=self._now)
+        self._unknown_chains.discard(name)
         revived = self._store(candidate, verdict, publisher=seq, source=source)
         is_identity = isinstance(candidate.record, Identity)
         return verdict, [candidate.id, *([candidate.publisher] if is_identity else []), *revived]
@@ -261,6 +273,12 @@ class Batch:
                 records=(touched.first, touched.last),
                 heads=touched.heads,
             )
+
+
+def _unknown_chains(db: sqlite_utils.Database, offers: Sequence[Offer]) -> set[str]:
+    """Return the chains of which nothing is here: nearly all, and asked for at once."""
+    names = [chain_name(item.found.chain) for item in offers if isinstance(item.found, Candidate)]
+    return set(names) - known_chains(db, names)
 
 
 def _rank(offer: Offer) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from node.catalog.views import HitSummary
 from protocol.limits import INTEGER_MAX
-from protocol.records import Dataset, File, Sample, TableSummary
+from protocol.records import Dataset, Sample, TableSummary
 
 __all__ = ["measure", "measured_tables"]
 
@@ -23,13 +23,15 @@ def measure(dataset: Dataset) -> HitSummary:
     """
     tables = measured_tables(dataset)
     files = [file for sample in dataset.samples for file in sample.files]
+    dimensions = [table.dimension for table in tables]
+    sides = [side for table in tables if (side := _shorter_side(table))]
     return HitSummary(
-        localizations=_bounded(sum(table.rows for table in tables)) if tables else None,
-        dimension=max((table.dimension for table in tables), default=_tagged_dimension(dataset)),
-        precision_nm=_mean((table.uncertainty_nm, table.rows) for table in tables),
-        fov_um=max((side for table in tables if (side := _shorter_side(table))), default=None),
-        density_per_um2=_mean((table.density_per_um2, table.rows) for table in tables),
-        size=_bounded(sum(file.size for file in files)),
+        localizations=_bounded(sum([table.rows for table in tables])) if tables else None,
+        dimension=max(dimensions) if tables else _tagged_dimension(dataset),
+        precision_nm=_mean([(table.uncertainty_nm, table.rows) for table in tables]),
+        fov_um=max(sides, default=None),
+        density_per_um2=_mean([(table.density_per_um2, table.rows) for table in tables]),
+        size=_bounded(sum([file.size for file in files])),
         files=len(files),
         samples=len(dataset.samples),
     )
@@ -40,16 +42,15 @@ def measured_tables(dataset: Dataset) -> list[TableSummary]:
     return [table for sample in dataset.samples for table in _tables(sample)]
 
 
-def _tables(sample: Sample) -> list[TableSummary]:
+def _tables(sample: Sample) -> Iterable[TableSummary]:
+    measured = [file for file in sample.files if file.tables]
+    if len(measured) == 1 and measured[0].role in _ROLES:
+        return measured[0].tables
     for role in _ROLES:
-        tables = [table for file in _with_role(sample.files, role) for table in file.tables]
+        tables = [table for file in measured if file.role == role for table in file.tables]
         if tables:
             return tables
-    return []
-
-
-def _with_role(files: Iterable[File], role: str) -> Iterable[File]:
-    return (file for file in files if file.role == role)
+    return ()
 
 
 def _tagged_dimension(dataset: Dataset) -> int | None:
@@ -59,14 +60,15 @@ def _tagged_dimension(dataset: Dataset) -> int | None:
 
 def _mean(weighted: Iterable[tuple[float | None, int]]) -> float | None:
     known = [(value, weight) for value, weight in weighted if value is not None and weight > 0]
-    total = sum(weight for _, weight in known)
-    return sum(value * (weight / total) for value, weight in known) if known else None
+    total = sum([weight for _, weight in known])
+    return sum([value * (weight / total) for value, weight in known]) if known else None
 
 
 def _shorter_side(table: TableSummary) -> float | None:
-    if not {"x", "y"} <= table.bounds.keys():
+    x, y = table.bounds.get("x"), table.bounds.get("y")
+    if x is None or y is None:
         return None
-    side = min(table.bounds[axis][1] - table.bounds[axis][0] for axis in ("x", "y"))
+    side = min(x[1] - x[0], y[1] - y[0])
     return side / NM_PER_UM if math.isfinite(side) else None
 
 

@@ -13,6 +13,8 @@ from protocol.verdict import Candidate, ChainKey, ChainState, KnownHead
 
 __all__ = [
     "add_record",
+    "chain_name",
+    "known_chains",
     "known_signatures",
     "put_head",
     "read_chain",
@@ -77,6 +79,15 @@ def add_record(
 def chain_name(chain: ChainKey) -> str:
     """Return the name of a chain in the tables: the dataset's or publisher's id, by kind."""
     return chain.id if chain.kind == "dataset" else f"{chain.kind}:{chain.id}"
+
+
+def known_chains(db: sqlite_utils.Database, names: Sequence[str]) -> set[str]:
+    """Return those of the chains that any record here belongs to."""
+    known: set[str] = set()
+    for part in _parts(names):
+        sql = f"select distinct chain from records where chain in ({_marks(part)})"
+        known.update(row[0] for row in db.conn.execute(sql, part))
+    return known
 
 
 def read_chain(db: sqlite_utils.Database, candidate: Candidate) -> ChainState | None:

@@ -27,8 +27,8 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 class CurrentView:
     """Writes the current view. Lives as long as one transaction, and `close` belongs to it.
 
-    The words go in last, all at once: whatever else is written in between makes FTS5 put down
-    what it has gathered, and a hundred small segments cost several times one large one.
+    Words, terms and blobs go in last, each table at once: that is cheaper for every table, and
+    what is written in between makes FTS5 put down what it has gathered, a small segment each time.
 
     Args:
         db: In that transaction.
@@ -39,9 +39,12 @@ class CurrentView:
         self._terms: dict[tuple[str, str], int] = {}
         self._texts: list[list[str | int]] = []
         self._last_text = 0
+        self._tagged: list[tuple[int, int]] = []
+        self._blobs: list[tuple[int, bytes, str]] = []
 
     def close(self) -> None:
         """Write what has been gathered."""
+        self._put_links()
         self._db.conn.executemany(
             "insert into dataset_text (rowid, name, tags, authors, description, documentation, "
             "files) values (?, ?, ?, ?, ?, ?, ?)",
@@ -72,9 +75,10 @@ class CurrentView:
         ]
         cursor = self._db.conn.execute(_SHOW, row)
         seq = int(cursor.fetchall()[0][0])
-        first = dataset.revision == 1
-        self._put_terms(seq, dataset.tags, first=first)
-        _put_blobs(self._db, seq, dataset, first=first)
+        if dataset.revision > 1:
+            self._drop_links(seq)
+        self._tagged += [(seq, self._term(tag)) for tag in dataset.tags]
+        self._blobs += [(seq, bytes.fromhex(blob), kind) for blob, kind in _kinds(dataset).items()]
 
     def refresh(self, dataset_id: str) -> None:
         """Show what now is the newest of a dataset's records that count."""
@@ -90,9 +94,11 @@ class CurrentView:
             )
             return
         known = self._db.conn.execute(
-            "select record, status from datasets where id = ?", [dataset_id]
+            "select record, status, seq from datasets where id = ?", [dataset_id]
         ).fetchone()
         if known is None or known[0] != shown[0] or known[1] == REVOKED:
+            if known is not None:
+                self._drop_links(known[2])
             payload, publisher = self._db.conn.execute(
                 "select payload, publisher from payloads join records on seq = record "
                 "where record = ?",
@@ -120,11 +126,21 @@ class CurrentView:
         self._texts.append([self._last_text, *_words(dataset)])
         return self._last_text
 
-    def _put_terms(self, dataset: int, tags: tuple[Tag, ...], *, first: bool) -> None:
-        if not first:
-            self._db.conn.execute("delete from dataset_terms where dataset = ?", [dataset])
-        terms = [(dataset, self._term(tag)) for tag in tags]
-        self._db.conn.executemany("insert or ignore into dataset_terms values (?, ?)", terms)
+    def _drop_links(self, dataset: int) -> None:
+        self._put_links()  # An earlier revision may be of the same batch.
+        self._db.conn.execute("delete from dataset_terms where dataset = ?", [dataset])
+        # What earlier revisions refer to stays readable, but is not what holders must have.
+        self._db.conn.execute("update dataset_blobs set current = 0 where dataset = ?", [dataset])
+
+    def _put_links(self) -> None:
+        self._db.conn.executemany("insert or ignore into dataset_terms values (?, ?)", self._tagged)
+        self._db.conn.executemany(
+            "insert into dataset_blobs (dataset, blob, kind, current) values (?, ?, ?, 1) "
+            "on conflict (dataset, blob) do update set kind = excluded.kind, current = 1",
+            self._blobs,
+        )
+        self._tagged.clear()
+        self._blobs.clear()
 
     def _term(self, tag: Tag) -> int:
         key = (tag.category, tag.term.casefold())
@@ -190,18 +206,13 @@ def _card(dataset: Dataset, summary: HitSummary) -> str:
     return _ENCODER.encode(card)
 
 
-def _put_blobs(db: sqlite_utils.Database, dataset: int, metadata: Dataset, *, first: bool) -> None:
-    if not first:
-        # What earlier revisions refer to stays readable, but is not what holders must have.
-        db.conn.execute("update dataset_blobs set current = 0 where dataset = ?", [dataset])
+def _kinds(dataset: Dataset) -> dict[str, str]:
+    """Return what each blob of a dataset is; one that is both is a file."""
     kinds = {}
-    for sample in metadata.samples:
+    for sample in dataset.samples:
         if sample.thumbnail is not None:
             kinds[sample.thumbnail.sha256] = "thumbnail"
-    for sample in metadata.samples:
-        kinds |= dict.fromkeys((file.sha256 for file in sample.files), "file")
-    db.conn.executemany(
-        "insert into dataset_blobs (dataset, blob, kind, current) values (?, ?, ?, 1) "
-        "on conflict (dataset, blob) do update set kind = excluded.kind, current = 1",
-        [(dataset, bytes.fromhex(blob), kind) for blob, kind in kinds.items()],
-    )
+    for sample in dataset.samples:
+        for file in sample.files:
+            kinds[file.sha256] = "file"
+    return kinds
