@@ -8,6 +8,7 @@ import hashlib
 import re
 import shutil
 import unicodedata
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,7 +177,9 @@ def _convert(task: _Conversion) -> None:
     """Runs in a worker process: the file is a stranger's."""
     try:
         bundle = smlmfmt.read(task.source, format=task.source_format)
-        smlmfmt.write(task.target, bundle, format=task.target_format)
+        with warnings.catch_warnings():  # What a format cannot hold stands in the documentation.
+            warnings.simplefilter("ignore")
+            smlmfmt.write(task.target, bundle, format=task.target_format)
     except FormatError as error:
         raise InputError(f"{task.target.name}: cannot be converted: {error}") from error
 

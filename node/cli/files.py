@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import secrets
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -35,6 +36,12 @@ __all__ = ["reading_options"]
 F = TypeVar("F", bound=Callable[..., Any])
 INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
+# What people are shown of a file of many things; scripts are told everything.
+TABLES_SHOWN = 16
+COLUMNS_SHOWN = 64
+NOTES_SHOWN = 8
+NAME_LENGTH_MAX = 60
+NOTE_LENGTH_MAX = 300
 
 
 _OPTIONS = (
@@ -134,12 +141,11 @@ def info_command(file: Path, *, reading: ReadingOptions, as_json: bool) -> None:
             "Images": len(bundle.images) or None,
         }
     )
-    for table in bundle.tables:
+    for table in bundle.tables[:TABLES_SHOWN]:
         _print_table_facts(table)
-    for warning in bundle.warnings:
-        click.echo(f"Note: {plain(warning)}")
-    for deviation in deviations:
-        click.echo(f"Other programs may refuse this file: {plain(deviation)}")
+    _print_more(len(bundle.tables) - TABLES_SHOWN, "table")
+    _print_notes("Note", bundle.warnings)
+    _print_notes("Other programs may refuse this file", deviations)
 
 
 @click.command("convert")
@@ -169,7 +175,10 @@ def convert_command(  # noqa: PLR0913 - one parameter per option.
     _check_target(target, source)
     _check_suffix(target, to_format)
     bundle = reading.read(source)
-    smlmfmt.write(target, bundle, format=to_format, exact=exact)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        smlmfmt.write(target, bundle, format=to_format, exact=exact)
+    notes = [*bundle.warnings, *(str(warning.message) for warning in caught)]
     rows = sum(map(len, bundle.tables))
     if as_json:
         print_json(
@@ -179,12 +188,11 @@ def convert_command(  # noqa: PLR0913 - one parameter per option.
                 "tables": len(bundle.tables),
                 "rows": rows,
                 "size": target.stat().st_size,
-                "warnings": list(bundle.warnings),
+                "warnings": notes,
             }
         )
         return
-    for warning in bundle.warnings:
-        click.echo(f"Note: {plain(warning)}")
+    _print_notes("Note", notes)
     size = format_size(target.stat().st_size)
     click.echo(plain(f"{target}: {format_exact(rows)} localizations, {size}"))
 
@@ -284,6 +292,21 @@ def _parse_columns(pairs: tuple[str, ...]) -> dict[str, str]:
     return columns
 
 
+def _print_notes(title: str, notes: Sequence[str]) -> None:
+    for note in notes[:NOTES_SHOWN]:
+        click.echo(f"{title}: {_cut(note, NOTE_LENGTH_MAX)}")
+    _print_more(len(notes) - NOTES_SHOWN, "note")
+
+
+def _print_more(count: int, what: str) -> None:
+    if count > 0:
+        click.echo(f"{format_plural(count, f'more {what}')}; --json says all")
+
+
+def _cut(text: str, length_max: int = NAME_LENGTH_MAX) -> str:
+    return plain(text if len(text) <= length_max else text[: length_max - 3] + "...")
+
+
 def _density(per_um2: float) -> str:
     return format_count(per_um2) if per_um2 >= 10 else f"{per_um2:.2g}"
 
@@ -313,8 +336,8 @@ def _print_table_facts(table: LocTable) -> None:
     click.echo()
     print_facts(
         {
-            "Table": table.name,
-            "Channel": table.channel,
+            "Table": _cut(table.name),
+            "Channel": _cut(table.channel),
             "Localizations": format_exact(summary.rows),
             "Field of view": format_field({k: list(v) for k, v in summary.bounds.items()}),
             "Dimension": f"{summary.dimension}D",
@@ -330,14 +353,15 @@ def _print_table_facts(table: LocTable) -> None:
     )
     rows = [
         (
-            column.name,
-            column.unit,
+            _cut(column.name),
+            _cut(column.unit),
             format_bound(column.min),
             format_bound(column.max),
             format_bound(column.mean),
-            column.source if column.source != column.name else "",
+            _cut(column.source) if column.source != column.name else "",
         )
-        for column in summary.columns
+        for column in summary.columns[:COLUMNS_SHOWN]
     ]
     click.echo()
     print_table(("column", "unit", "min>", "max>", "mean>", "in the file"), rows, flexible=5)
+    _print_more(len(summary.columns) - COLUMNS_SHOWN, "column")

@@ -23,7 +23,13 @@ class ReadingOptions:
     on_error: str = "raise"
 
     def format_of(self, path: Path) -> str | None:
-        """Return the file's format: the one named, or what its content shows; None for neither."""
+        """Return the file's format: the one named, or what its content shows; None for neither.
+
+        Raises:
+            InputError: It is a pipe or a device, which may have no end.
+        """
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no file")
         if self.columns and self.format is None:
             return "csv"
         return self.format or smlmfmt.sniff(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,44 @@ def test_a_target_is_refused_before_any_work(shell: Shell, tmp_path: Path) -> No
     assert ".png" in shell.failure("render", path, tmp_path / "cell1.smlm", status=2)
     assert picture.read_bytes() == path.read_bytes()
     assert sorted(tmp_path.iterdir()) == [path, picture]
+
+
+def test_a_file_of_many_things_is_told_in_short(shell: Shell, tmp_path: Path) -> None:
+    table = smlmfmt.LocTable(
+        {"x": [1.0], "y": [1.0], "n" * 400: [1.0], **{f"c{number}": [1.0] for number in range(99)}}
+    )
+    path = tmp_path / "many.smlm"
+    smlmfmt.write(path, smlmfmt.Bundle(tables=[table] * 20))
+    lines = shell.text("info", path).splitlines()
+    assert len(lines) < 1200
+    assert max(map(len, lines)) < 150
+    assert "4 more tables; --json says all" in lines
+    assert lines.count("38 more columns; --json says all") == 16
+    document = shell.document("info", path)
+    assert [len(table["columns"]) for table in document["tables"]] == [102] * 20
+
+
+def test_what_a_format_cannot_hold_is_noted(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "late.csv"
+    path.write_text("frame,x [nm],y [nm]\n20000000,1,2\n20000001,3,4\n")
+    assert "Note: table 'late.csv': frame" in shell.text("convert", path, tmp_path / "a.smlm")
+    said = shell.document("convert", path, tmp_path / "a.smlm")
+    assert "frame" in said["warnings"][0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")
+def test_a_pipe_is_no_file(shell: Shell, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    assert "is no file" in shell.failure("info", tmp_path / "pipe.csv")
+    assert "is no file" in shell.failure("render", tmp_path / "pipe.csv", tmp_path / "a.png")
+
+
+def test_pixels_without_a_size_say_what_to_type(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "pixels.csv"
+    path.write_text("frame,x [px],y [px]\n1,2.5,3.5\n2,4,5\n")
+    assert "--pixel-size" in shell.failure("info", path)
+    (table,) = shell.document("info", path, "--pixel-size", "100")["tables"]
+    assert table["bounds"]["x"] == [250, 400]
 
 
 def _to(command: str) -> tuple[str, ...]:
