@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import platform
 import sqlite3
+from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
@@ -59,37 +61,41 @@ async def get_search(request: web.Request) -> web.Response:
         cursor=request.query.get("cursor") or None,
         sorts=SORTS,
     )
-    return document(search_document(await request.app[NODE].catalog.search(query)))
+    results = await request.app[NODE].catalog.search(query)
+    return await document(lambda: search_document(results))
 
 
 async def get_dataset(request: web.Request) -> web.Response:
     """GET /api/v1/datasets/{id}: the current revision with samples, revisions and holders."""
     catalog = request.app[NODE].catalog
     _, dataset = await catalog.resolve(request.match_info["id"], kinds=("dataset",))
-    return document(dataset_document(await catalog.dataset(dataset, viewer=viewer_of(request))))
+    view = await catalog.dataset(dataset, viewer=viewer_of(request))
+    return await document(lambda: dataset_document(view))
 
 
 async def get_publishers(request: web.Request) -> web.Response:
     """GET /publishers.json: every publisher known here."""
     views = await request.app[NODE].catalog.publishers()
-    return document({"publishers": [publisher_document(view) for view in views]})
+    return await document(lambda: {"publishers": [publisher_document(view) for view in views]})
 
 
 async def get_publisher(request: web.Request) -> web.Response:
     """GET /publishers/{id}.json: one publisher."""
     catalog = request.app[NODE].catalog
     _, publisher = await catalog.resolve(request.match_info["id"], kinds=("publisher",))
-    return document(publisher_document(await catalog.publisher(publisher)))
+    view = await catalog.publisher(publisher)
+    return await document(lambda: publisher_document(view))
 
 
 async def get_network(request: web.Request) -> web.Response:
     """GET /network.json: publishers, peers, and what was refused."""
     node = request.app[NODE]
     rejections = await node.catalog.rejections(limit=REJECTIONS_MAX)
-    return document(
-        {
-            "publishers": [publisher_document(view) for view in await node.catalog.publishers()],
-            "peers": await _peers(request),
+    views, peers = await node.catalog.publishers(), await _peers(request)
+    return await document(
+        lambda: {
+            "publishers": [publisher_document(view) for view in views],
+            "peers": peers,
             "rejections": [rejection_document(row) for row in rejections],
         }
     )
@@ -104,7 +110,8 @@ async def get_peer(request: web.Request) -> web.Response:
         raise NotFoundError(f"there is no peer {request.match_info['peer']!r}")
     rejections = await node.catalog.rejections(peer.publisher or peer.url, REJECTIONS_MAX)
     rows = [rejection_document(row) for row in rejections]
-    return document({"peer": peer_document(peer, has_secrets=is_admin), "rejections": rows})
+    shown = peer_document(peer, has_secrets=is_admin)
+    return await document(lambda: {"peer": shown, "rejections": rows})
 
 
 async def get_record(request: web.Request) -> web.Response:
@@ -127,14 +134,15 @@ async def get_record_envelope(request: web.Request) -> web.Response:
 async def get_health(request: web.Request) -> web.Response:
     """GET /healthz: 200 while the database answers."""
     await request.app[NODE].db.read(lambda db: db.execute("select 1").fetchone())
-    return document({"status": "ok", "publisher": request.app[NODE].keyring.publisher})
+    publisher = request.app[NODE].keyring.publisher
+    return await document(lambda: {"status": "ok", "publisher": publisher})
 
 
 async def get_versions(_request: web.Request) -> web.Response:
     """GET /-/versions: what this node is made of."""
     versions = {name: metadata.version(name) for name in _DISTRIBUTIONS}
-    return document(
-        {
+    return await document(
+        lambda: {
             "locmesh": __version__,
             "protocol": [PROTOCOL_VERSION],
             "python": platform.python_version(),
@@ -151,12 +159,13 @@ async def get_settings(request: web.Request) -> web.Response:
         for row in rows:
             if row["name"] in _INSIDE:
                 row["value"] = REDACTED
-    return document({"settings": rows})
+    return await document(lambda: {"settings": rows})
 
 
 async def get_peers(request: web.Request) -> web.Response:
     """GET /-/peers: the peers; all of them, with their addresses, for the administrator."""
-    return document({"peers": await _peers(request)})
+    peers = await _peers(request)
+    return await document(lambda: {"peers": peers})
 
 
 async def _peers(request: web.Request) -> list[dict[str, Any]]:
@@ -166,14 +175,21 @@ async def _peers(request: web.Request) -> list[dict[str, Any]]:
     return [peer_document(peer, has_secrets=is_admin) for peer in shown]
 
 
-def document(value: Any) -> web.Response:
-    """Return a JSON document, indented: people read it, too."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1, default=str)
-    response = web.Response(text=text + "\n", content_type="application/json")
+async def document(make: Callable[[], Any]) -> web.Response:
+    """Return what `make` gives as a JSON document, indented: people read it, too.
+
+    It is made in a thread: a record of a mebibyte takes longer than others should wait.
+    """
+    text = await asyncio.to_thread(lambda: _dump(make()))
+    response = web.Response(text=text, content_type="application/json")
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Vary"] = "Cookie"
     response.enable_compression()
     return response
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1, default=str) + "\n"
 
 
 async def _visible_record(request: web.Request) -> str:

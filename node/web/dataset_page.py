@@ -38,6 +38,7 @@ AUTHORS_SHOWN_MAX = 12
 AFFILIATIONS_SHOWN_MAX = 4
 FILES_SHOWN_MAX = 100
 TABLES_SHOWN_MAX = 16
+REVISIONS_SHOWN_MAX = 50
 STRIP_MAX = 12
 _ROLES = {
     "original": "as it was given",
@@ -108,8 +109,11 @@ def make_dataset_page(
                 "issued": entry.issued,
                 "kind": _KINDS.get(entry.type, entry.type),
             }
-            for entry in sorted(view.revisions, key=lambda entry: -entry.revision)
+            for entry in sorted(view.revisions, key=lambda entry: -entry.revision)[
+                :REVISIONS_SHOWN_MAX
+            ]
         ],
+        "revisions_hidden": max(0, len(view.revisions) - REVISIONS_SHOWN_MAX),
         "provenance": _provenance(view, around, names=names),
         "holders": [_holder(holder, silent) for holder in view.holders],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,10 +21,17 @@ __all__ = [
 ]
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
 def values_of(value: Any) -> Any:
     """Return a dataclass as JSON values, every field of it."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: values_of(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    # The plain values first: a page of hits has ten thousand of them.
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if names := _field_names(kind):  # type: ignore[arg-type]  # Every class is hashable.
+        return {name: values_of(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): values_of(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -31,6 +39,13 @@ def values_of(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     return value
+
+
+@functools.cache
+def _field_names(kind: type[object]) -> tuple[str, ...]:
+    if not dataclasses.is_dataclass(kind):
+        return ()
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def search_document(results: Results) -> dict[str, Any]:

@@ -63,7 +63,7 @@ async def get_search_page(request: web.Request) -> web.Response:
         now=node.clock(),
     )
     values = make_search_page(results, address, around=around, sorts=SORTS, is_first=cursor is None)
-    return page(request, "search.html", values, place="search")
+    return await page(request, "search.html", values, place="search")
 
 
 async def get_dataset_page(request: web.Request) -> web.Response:
@@ -73,7 +73,8 @@ async def get_dataset_page(request: web.Request) -> web.Response:
     view = await node.catalog.dataset(dataset, viewer=viewer_of(request))
     documentation = await asyncio.to_thread(render_markdown, view.metadata.documentation)
     thumbnails = (sample.thumbnail for sample in view.metadata.samples if sample.thumbnail)
-    values = make_dataset_page(
+    values = await asyncio.to_thread(
+        make_dataset_page,
         view,
         documentation,
         around=Surroundings(
@@ -84,7 +85,7 @@ async def get_dataset_page(request: web.Request) -> web.Response:
         names=await _witness(node, view.publisher),
     )
     values["check"] = f"curl {_url(request)}/records/{view.record} | sha256sum"
-    return page(request, "dataset.html", {"page": values})
+    return await page(request, "dataset.html", {"page": values})
 
 
 async def get_publishers_page(request: web.Request) -> web.Response:
@@ -97,7 +98,7 @@ async def get_publishers_page(request: web.Request) -> web.Response:
         "any node can check the signatures and whether something is missing."
     )
     values = {"lines": lines, "sentence": sentence}
-    return page(request, "publishers.html", values, place="publishers")
+    return await page(request, "publishers.html", values, place="publishers")
 
 
 async def get_publisher_page(request: web.Request) -> web.Response:
@@ -115,7 +116,7 @@ async def get_publisher_page(request: web.Request) -> web.Response:
         around=Surroundings(held=held, reachability={}, now=node.clock()),
         names=await _witness(node, view),
     )
-    return page(request, "publisher.html", {"page": values}, place="publishers")
+    return await page(request, "publisher.html", {"page": values}, place="publishers")
 
 
 async def get_network_page(request: web.Request) -> web.Response:
@@ -134,7 +135,7 @@ async def get_network_page(request: web.Request) -> web.Response:
         "rejections": describe_rejections(rejections, names=names),
         "can_decide": is_admin,
     }
-    return page(request, "network.html", values, place="network")
+    return await page(request, "network.html", values, place="network")
 
 
 async def get_peer_page(request: web.Request) -> web.Response:
@@ -146,7 +147,7 @@ async def get_peer_page(request: web.Request) -> web.Response:
         raise NotFoundError(f"there is no peer {request.match_info['peer']!r}")
     rejections = await node.catalog.rejections(peer.publisher or peer.url, REJECTIONS_SHOWN)
     values = make_peer_page(peer, rejections, now=node.clock(), has_secrets=is_admin)
-    return page(request, "peer.html", {**values, "can_decide": is_admin}, place="network")
+    return await page(request, "peer.html", {**values, "can_decide": is_admin}, place="network")
 
 
 async def post_peer(request: web.Request) -> web.StreamResponse:
@@ -168,21 +169,22 @@ async def get_drafts_page(request: web.Request) -> web.Response:
     require_admin(request)
     node = request.app[NODE]
     drafts = [describe_draft(draft, now=node.clock()) for draft in await node.drafts.list()]
-    return page(request, "drafts.html", {"drafts": drafts}, place="drafts")
+    return await page(request, "drafts.html", {"drafts": drafts}, place="drafts")
 
 
 async def get_login_page(request: web.Request) -> web.StreamResponse:
     """GET /login: how to sign in; with a token, sign in."""
     if "token" in request.query:
         await get_login(request)
-    return page(request, "login.html", {}, place="login")
+    return await page(request, "login.html", {}, place="login")
 
 
-def page(
+async def page(
     request: web.Request, template: str, values: Mapping[str, Any], *, place: str = ""
 ) -> web.Response:
-    """Return a rendered page."""
-    text = request.app[LAYOUT].render(template, values, visit=visit_of(request), place=place)
+    """Return a page, rendered in a thread: a long one takes longer than others should wait."""
+    render, visit = request.app[LAYOUT].render, visit_of(request)
+    text = await asyncio.to_thread(render, template, values, visit=visit, place=place)
     response = web.Response(text=text, content_type="text/html")
     # State changes any moment, and what it shows depends on who is signed in.
     response.headers["Cache-Control"] = "private, no-cache"

@@ -1,15 +1,18 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 
 from node.app import Node
 from node.catalog.order import SORTS
-from node.catalog.views import FacetCount, Results
+from node.catalog.views import FacetCount, Results, RevisionView
 from node.web.address import SearchAddress
 from node.web.cards import Surroundings
+from node.web.dataset_page import make_dataset_page
 from node.web.search_page import make_search_page
 from protocol.records import Author
 from tests.node.web_nodes import Served, open_node, publish, serve
@@ -204,3 +207,19 @@ def test_odd_categories_do_not_crowd_the_filters() -> None:
     )
     titles = [group.title for group in page["groups"]]
     assert titles == ["Modality", "Odd 50", "Odd 49", "Odd 48", "Odd 47"]
+
+
+async def test_a_long_history_is_cut_on_the_page(node: Node) -> None:
+    view = await node.catalog.dataset(await publish(node, "Often revised"))
+    revisions = tuple(
+        RevisionView(record="00" * 32, revision=number, issued=1, type="dataset")
+        for number in range(1, 121)
+    )
+    page = make_dataset_page(
+        replace(view, revisions=revisions),
+        Markup(),
+        around=Surroundings(held=(), reachability={}, now=0),
+        names={},
+    )
+    assert [entry["revision"] for entry in page["revisions"]] == list(range(120, 70, -1))
+    assert page["revisions_hidden"] == 70
