@@ -13,7 +13,7 @@ from node.catalog.mirrors import Mirror
 from node.catalog.views import Query
 from node.cli.queries import query_options
 from node.cli.session import run_on_home
-from node.cli.terminal import json_option, plain, print_json, print_table
+from node.cli.terminal import Progress, json_option, plain, print_json, print_table
 from node.errors import InputError, PeerError
 from node.peering.mirror import MirrorReport
 from node.settings import parse_size
@@ -116,7 +116,18 @@ def run(home: Path, *, ref: int | None, as_json: bool) -> None:
     Example:
       locmesh mirror run
     """  # noqa: D301
-    reports = run_on_home(home, lambda node: node.peering.mirrors.run_once(ref))
+
+    async def work(node: Node) -> list[MirrorReport]:
+        with Progress("Mirroring", total=None) as bar:
+
+            def progress(size: int, name: str) -> None:
+                bar.say(name)
+                bar.advance(size)
+
+            node.peering.mirrors.on_progress = progress
+            return await node.peering.mirrors.run_once(ref)
+
+    reports = run_on_home(home, work)
     if as_json:
         print_json({"mirrors": [values_of(report) for report in reports]})
     elif not reports:

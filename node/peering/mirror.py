@@ -51,6 +51,10 @@ class MirrorRunner:
         mirrors: The rows of the queries; progress is noted there.
         blobs: Where the copies go.
         fetcher: Where they come from.
+
+    Attributes:
+        on_fetched: Told after each blob.
+        on_progress: Told of bytes that came, and of the dataset they belong to.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class MirrorRunner:
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
         self.on_fetched: Callable[[], None] | None = None
+        self.on_progress: Callable[[int, str], None] | None = None
 
     async def run_once(self, mirror: int | None = None) -> list[MirrorReport]:
         """Go through one standing query, or through all of them, once."""
@@ -169,8 +174,16 @@ class MirrorRunner:
         report.datasets_held += is_whole
 
     async def _fetch(self, blob: BlobRef, view: DatasetView, report: MirrorReport) -> bool:
+        seen = 0
+
+        def count(verified: int, _: int) -> None:
+            nonlocal seen
+            if self.on_progress is not None:
+                self.on_progress(verified - seen, view.metadata.name)
+            seen = verified
+
         try:
-            done = await self._fetcher.fetch(blob, origin=view.publisher.id)
+            done = await self._fetcher.fetch(blob, origin=view.publisher.id, progress=count)
         except StorageError:
             raise
         except NodeError as error:

@@ -126,11 +126,15 @@ async def test_a_mirror_stops_at_its_size(start: Start) -> None:
     await a.publish("large pores", data=some_bytes(900_000, seed=2))
     await eventually(lambda: b.knows("large pores"))
     mirror = await b.node.mirrors.add({"text": "pores"}, max_size=500_000)
+    came: list[tuple[int, str]] = []
+    b.node.peering.mirrors.on_progress = lambda size, name: came.append((size, name))
     await b.node.peering.mirrors.run_once()
     row = await b.node.mirrors.get(mirror.id)
     assert (row.datasets_matched, row.datasets_held) == (2, 1)
     assert "max_size" in row.last_error
     assert row.bytes_held <= 500_000
+    assert {name for _, name in came} == {"small pores"}
+    assert sum(size for size, _ in came) <= row.bytes_held
 
 
 async def test_peers_of_peers_are_suggested(start: Start) -> None:
