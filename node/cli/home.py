@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from node.app import Node, create_home
+from node.cli.description import starting_metadata
 from node.cli.terminal import json_option, plain, print_json
 from node.config import SETTINGS_FILE, Config
 from node.publishing.keyring import Keyring
@@ -33,6 +34,7 @@ def init_command(home: Path, /, *, as_json: bool, **settings: str | None) -> Non
     """  # noqa: D301
     # What the environment sets counts for now and is not written down.
     config = Config.load(home, {}).with_settings(**settings)
+    starting_metadata(config)
     keyring = asyncio.run(_create(config))
     if as_json:
         print_json(

@@ -48,6 +48,8 @@ def test_init_refuses_what_it_could_not_publish(
 ) -> None:
     shell = Shell(tmp_path / "new", capsys)
     assert "e-mail" in shell.failure("init", "--contact", "nobody")
+    assert "SPDX" in shell.failure("init", "--license", "nonesuch")
+    assert "ORCID" in shell.failure("init", "--author", "Ada; X; 0000-0002-1825-0098")
     assert not shell.home.exists()
 
 
