@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import logging
 import os
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from node.app import STAGING_FOLDER, Node
+from node.catalog.views import Query
 from node.config import Config
 from node.errors import ConfigError, ConflictError
 from node.housekeeping import sweep_orphans
@@ -70,7 +72,8 @@ async def serve(config: Config, *, on_ready: Callable[[Ready], None]) -> None:
         is_presented = await _present(node, urls)
         await node.peering.start(port=port)
         stack.push_async_callback(node.peering.stop)
-        for work in (_publish(node, urls, is_presented=is_presented), _sweep(node)):
+        publishing = _publish(node, urls, is_presented=is_presented)
+        for work in (publishing, _sweep(node), _warm_up(node)):
             task = asyncio.create_task(_logged(work))
             stack.callback(task.cancel)
         secret = await SignIns(node.db, clock=node.clock).issue()
@@ -155,6 +158,13 @@ async def _publish(node: Node, urls: tuple[str, ...], *, is_presented: bool) -> 
         waited_s += PRESENT_INTERVAL_S
         is_presented = await _present(node, urls)
     await node.publishing.run()
+
+
+async def _warm_up(node: Node) -> None:
+    # Nobody who searches first shall wait until the index is in memory.
+    await node.catalog.search(Query(limit=0))
+    # What a node has loaded by now stays until its end: no garbage to look for in it.
+    gc.freeze()
 
 
 async def _sweep(node: Node) -> None:

@@ -208,7 +208,7 @@ def _card(dataset: Dataset, summary: HitSummary) -> str:
 
 def _kinds(dataset: Dataset) -> dict[str, str]:
     """Return what each blob of a dataset is; one that is both is a file."""
-    kinds = {}
+    kinds: dict[str, str] = {}
     for sample in dataset.samples:
         if sample.thumbnail is not None:
             kinds[sample.thumbnail.sha256] = "thumbnail"

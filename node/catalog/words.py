@@ -61,6 +61,8 @@ def expression(words: Iterable[Word], *, match: str) -> str:
 
 def fold(text: str) -> str:
     """Return the text without case and diacritics, as the text index compares it."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
