@@ -91,8 +91,10 @@ async def _listen(runner: web.AppRunner, config: Config) -> int:
     try:
         await site.start()
     except OSError as error:
+        # asyncio puts a sentence of its own before what the system says.
+        reason = (error.strerror or str(error)).rpartition(": ")[2]
         raise ConfigError(
-            f"cannot listen on {config.host}:{config.port}: {error.strerror or error}; "
+            f"cannot listen on {config.host}:{config.port}: {reason}; "
             "choose another with --port (0 takes a free one) or --host"
         ) from error
     port: int = runner.addresses[0][1]
