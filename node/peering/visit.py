@@ -135,10 +135,11 @@ class Visit:
         settled = self._memory.settled
         for key in [key for key in settled if key[0] not in heads]:
             del settled[key]  # Or whoever names others each time would fill it without end.
+        known = {view.id for view in views}
         blocked = {view.id for view in views if view.blocked}
         # Ourselves first: a peer that does not know us takes nothing else before.
         names = sorted(
-            ({view.id for view in views} | heads.keys()) - blocked,
+            (known | heads.keys()) - blocked,
             key=lambda name: (name != self._context.own, name),
         )
         for start in range(0, len(names), CONCURRENT_COMPARISONS):
@@ -148,6 +149,10 @@ class Visit:
                 *(exchange.reconcile(name, "public") for name in open_names)
             )
             for name, (have, need) in zip(open_names, found, strict=True):
+                if name not in known and not need:
+                    # A head of nobody: it would wait for an identity that the peer has not got.
+                    await self._settle(name, heads, is_equal=True)
+                    continue
                 await exchange.pull(need, first=name)
                 if name in heads:
                     await exchange.admit_head(heads[name])
