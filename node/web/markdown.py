@@ -27,6 +27,7 @@ _ATTRIBUTES = {
     "a": {"href", "title"},
     "img": {"src", "alt", "title"},
     "ol": {"start"},
+    "table": {"tabindex"},
 }
 # A picture from elsewhere would tell a stranger who reads the page, so only our own are shown.
 _OWN_PICTURE = re.compile(r"/blobs/[0-9a-f]{64}")
@@ -63,6 +64,10 @@ def _render(text: str) -> str:
     top = min((int(token.tag[1]) for token in headings), default=1)
     for token in headings:
         token.tag = f"h{min(6, int(token.tag[1]) - top + HEADING_LEVEL)}"
+    for token in tokens:
+        if token.type == "table_open":
+            # A wide one scrolls by itself, so the keyboard must reach it.
+            token.attrSet("tabindex", "0")
     return str(parser.renderer.render(tokens, parser.options, env))
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "describe_network",
     "describe_peer",
     "describe_publishers",
+    "distinct_peers",
     "make_peer_page",
     "make_publisher_page",
     "publisher_title",
@@ -157,6 +158,12 @@ def describe_network(
         f"known here, {format_exact(answering)} of them answering now. "
         f"This node exchanges records with {format_plural(len(approved), 'approved peer')}."
     )
+
+
+def distinct_peers(peers: Sequence[Peer]) -> list[Peer]:
+    """Return the peers without those that called here and are in the list at an address, too."""
+    addressed = {(peer.publisher, peer.state) for peer in peers if peer.url}
+    return [peer for peer in peers if peer.url or (peer.publisher, peer.state) not in addressed]
 
 
 def describe_peer(peer: Peer, *, now: int, has_secrets: bool) -> dict[str, Any]:

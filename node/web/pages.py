@@ -24,6 +24,7 @@ from node.web.network_page import (
     describe_peer,
     describe_publishers,
     describe_rejections,
+    distinct_peers,
     make_peer_page,
     make_publisher_page,
     publisher_title,
@@ -125,7 +126,7 @@ async def get_network_page(request: web.Request) -> web.Response:
     is_admin = viewer_of(request) is Viewer.ADMIN
     views, peers = await node.catalog.publishers(), await node.peers.list()
     # Addresses inside a lab's network, and what went wrong there, are for its administrator.
-    shown = [peer for peer in peers if is_admin or peer.state == "approved"]
+    shown = [peer for peer in distinct_peers(peers) if is_admin or peer.state == "approved"]
     rejections = await node.catalog.rejections(limit=REJECTIONS_SHOWN)
     now, names = node.clock(), names_of(views)
     values = {

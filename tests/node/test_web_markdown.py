@@ -14,6 +14,7 @@ def test_ordinary_documentation_reads_well() -> None:
     assert "<h3>Sample</h3>" in html
     assert "<strong>2.4 %</strong>" in html
     assert "<td>2</td>" in html
+    assert '<table tabindex="0">' in html  # It may scroll, and then by keyboard, too.
 
 
 @pytest.mark.parametrize(

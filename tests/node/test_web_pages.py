@@ -223,3 +223,14 @@ async def test_a_long_history_is_cut_on_the_page(node: Node) -> None:
     )
     assert [entry["revision"] for entry in page["revisions"]] == list(range(120, 70, -1))
     assert page["revisions_hidden"] == 70
+
+
+async def test_a_peer_that_called_and_is_called_is_one_line(node: Node, client: Served) -> None:
+    publisher = "ab" * 32
+    await node.peers.add(None, source="offer", state="approved", publisher=publisher)
+    assert (await text_of(client, "/network")).count('href="/network/') == 1
+    await node.peers.add(
+        "https://lab.example", source="operator", state="approved", publisher=publisher
+    )
+    assert len(await node.peers.list()) == 2
+    assert (await text_of(client, "/network")).count('href="/network/') == 1
