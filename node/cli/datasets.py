@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import click
@@ -38,11 +37,8 @@ def edit_command(home: Path, *, ref: str, changes: dict[str, object], as_json: b
 
     async def work(node: Node) -> Draft:
         draft = await _draft_for(node, ref)
-        if draft.envelope is not None:
-            raise InputError(f"draft {draft.id[:8]} is being published; run locmesh publish again")
         _check_changes(draft, changes)
-        changed = draft.metadata.changed(changes)
-        return await node.drafts.save(dataclasses.replace(draft, metadata=changed))
+        return await node.drafts.change(draft.id, lambda said: said.changed(changes))
 
     draft = run_on_home(home, work)
     if as_json:

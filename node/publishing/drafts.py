@@ -126,20 +126,28 @@ class Drafts:
         """Return all drafts, the last changed first."""
         return await self._db.read(lambda db: _select(db, "1", []))
 
-    async def save(self, draft: Draft) -> Draft:
-        """Keep changed metadata or samples.
+    async def change(self, draft_id: str, edit: Callable[[Metadata], Metadata]) -> Draft:
+        """Let `edit` change what is said about a draft, as it is by then, whoever else edits it.
 
         Raises:
             ConflictError: The draft is gone, or is being published.
         """
-        changed = dataclasses.replace(draft, updated=self._clock())
-        row = _row(changed)
-        sql = """update drafts set metadata = ?, samples = ?, updated = ?
-                 where id = ? and envelope is null"""
-        values = [row["metadata"], row["samples"], row["updated"], draft.id]
-        if not await self._db.write(lambda db: db.conn.execute(sql, values).rowcount):
-            raise ConflictError(f"draft {draft.id[:8]} was published or removed in the meantime")
-        return changed
+
+        def update(db: sqlite_utils.Database) -> Draft:
+            found = _select(db, "id = ? and envelope is null", [draft_id])
+            if not found:
+                raise ConflictError(
+                    f"draft {draft_id[:8]} is being published, or was published or removed in the "
+                    "meantime; if `locmesh list` still shows it, publish it again"
+                )
+            draft = found[0]
+            changed = dataclasses.replace(
+                draft, metadata=edit(draft.metadata), updated=self._clock()
+            )
+            db.table("drafts").upsert(_row(changed), pk="id")
+            return changed
+
+        return await self._db.write(update)
 
     async def seal(self, draft: Draft, envelope: Envelope) -> None:
         """Keep the sealed record, from now on the only one that this draft can become.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,17 @@ async def test_more_than_a_record_holds_makes_no_draft(drafts: Drafts) -> None:
     with pytest.raises(InputError, match="cannot be described"):
         await drafts.add(Metadata(), samples(limits.SAMPLES_MAX + 1))
     assert await drafts.list() == []
+
+
+async def test_changes_made_at_once_all_last(drafts: Drafts) -> None:
+    kept = await drafts.add(Metadata(), samples(1))
+    changes = [{"name": "Tubulin"}, {"description": "In U2OS."}, {"contact": "data@x.example"}]
+    await asyncio.gather(
+        *(drafts.change(kept.id, partial(Metadata.changed, changes=one)) for one in changes)
+    )
+    said = (await drafts.get(kept.id)).metadata
+    assert (said.name, said.description, said.contact) == (
+        "Tubulin",
+        "In U2OS.",
+        "data@x.example",
+    )

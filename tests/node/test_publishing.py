@@ -119,16 +119,7 @@ async def test_revisions_follow_one_another_and_the_clock_may_go_back(
     draft = await node.publishing.revise(first.dataset[:10])
     assert draft.metadata == metadata()
     assert await node.publishing.revise(first.dataset) == draft
-    await node.drafts.save(
-        Draft(
-            id=draft.id,
-            dataset=draft.dataset,
-            metadata=metadata(name="Better"),
-            samples=draft.samples,
-            created=draft.created,
-            updated=draft.updated,
-        )
-    )
+    await node.drafts.change(draft.id, lambda said: said.changed({"name": "Better"}))
     second = await node.publishing.publish(first.dataset)
     assert (second.dataset, second.revision) == (first.dataset, 2)
     view = await node.catalog.dataset(first.dataset)
@@ -243,7 +234,7 @@ async def test_publishing_that_was_interrupted_is_finished_once(
         (left,) = await node.drafts.list()
         assert left.envelope is not None
         with pytest.raises(ConflictError):
-            await node.drafts.save(left)
+            await node.drafts.change(left.id, lambda said: said)
     clock.now += 60
     async with Node(config, clock=clock) as again:
         await again.publishing.repair()
