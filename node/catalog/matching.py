@@ -61,11 +61,17 @@ class Matcher:
             ],
             unwanted=[self._look_up(word.expression) for word in unwanted],
             unwanted_publishers=[seq for word in unwanted for seq in self._named(word)],
-            tiers=[
-                (self._look_up(f"{columns} : ({whole})"), tier)
-                for columns, tier in (_TIERS if wanted and with_tiers else ())
-            ],
+            tiers=self._tiers(whole) if wanted and with_tiers else [],
         )
+
+    def _tiers(self, whole: str) -> list[tuple[NDArray[np.int64], int]]:
+        tiers: list[tuple[NDArray[np.int64], int]] = []
+        for columns, tier in _TIERS:
+            found = self._look_up(f"{columns} : ({whole})")
+            if not len(found):
+                break  # Each tier is a part of the one before.
+            tiers.append((found, tier))
+        return tiers
 
     def _groups(self, wanted: Sequence[Word]) -> dict[str, list[int]]:
         """Return publishers that match some words, by the expression of the other words."""

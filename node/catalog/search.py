@@ -101,7 +101,8 @@ class Search:
             mask &= self._wanted(matched)
             for texts in matched.unwanted:
                 mask &= ~columns.rows_of_texts(texts)
-            mask &= ~np.isin(columns["publisher"], matched.unwanted_publishers)
+            if matched.unwanted_publishers:
+                mask &= ~columns.rows_of_publishers(matched.unwanted_publishers)
             for texts, tier in matched.tiers:
                 tiers[columns.rows_of_texts(texts)] = tier
         rows = np.flatnonzero(mask)
@@ -114,7 +115,7 @@ class Search:
             return np.ones(columns.count, np.bool_)
         mask = columns.rows_of_texts(matched.wanted)
         for publishers, texts in matched.by_publisher:
-            of_these = np.isin(columns["publisher"], publishers)
+            of_these = columns.rows_of_publishers(publishers)
             mask |= of_these if texts is None else of_these & columns.rows_of_texts(texts)
         return mask
 
@@ -124,7 +125,7 @@ class Search:
         mask = columns.shown(columns.level(query.viewer.visibilities))
         blocked = [seq for seq, publisher in index.publishers.items() if publisher.blocked]
         if blocked:
-            mask &= ~np.isin(columns["publisher"], blocked)
+            mask &= ~columns.rows_of_publishers(blocked)
         if query.publisher is not None:
             mask &= columns["publisher"] == index.publisher_rows.get(query.publisher, -1)
         if query.license is not None:
