@@ -34,6 +34,14 @@ class Matched:
     unwanted_publishers: list[int]
     tiers: Sequence[tuple[NDArray[np.int64], int]]
 
+    @property
+    def count(self) -> int:
+        """How many texts this holds in all, those that it holds twice counted twice."""
+        of_publishers = [texts for _, texts in self.by_publisher]
+        of_tiers = [texts for texts, _ in self.tiers]
+        held = [self.wanted, *of_publishers, *self.unwanted, *of_tiers]
+        return sum(len(texts) for texts in held if texts is not None)
+
 
 class Matcher:
     """Looks up words in the text index and in the names of publishers."""
@@ -45,10 +53,8 @@ class Matcher:
         self._publishers = publishers
         self._match = match
 
-    def find(self, words: Sequence[Word], *, with_tiers: bool) -> Matched | None:
-        """Return what the words match, None if there are none."""
-        if not words:
-            return None
+    def find(self, words: Sequence[Word], *, with_tiers: bool) -> Matched:
+        """Return what the words match, at least one."""
         wanted = [word for word in words if not word.negated]
         unwanted = [word for word in words if word.negated]
         whole = expression(wanted, match=self._match)

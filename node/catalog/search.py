@@ -52,6 +52,9 @@ class Search:
         self._recent: Recent[tuple[int, Query], _Found] = Recent(
             REMEMBERED_MAX, weight_max=REMEMBERED_ROWS_MAX
         )
+        self._recent_words: Recent[tuple[int, str, str, bool], Matched] = Recent(
+            REMEMBERED_MAX, weight_max=REMEMBERED_ROWS_MAX
+        )
 
     def run(self, db: sqlite_utils.Database, query: Query) -> Results:
         """Return one page of results.
@@ -78,20 +81,31 @@ class Search:
         )
 
     def _found(self, db: sqlite_utils.Database, query: Query, words: list[Word]) -> _Found:
+        # Read before the tables are: what is remembered is never older than its version says.
         version = self._index.version
         found = self._recent.get((version, query))
         if found is not None:
             return found
+        matched = self._matched(db, query, words=words, version=version) if words else None
         with self._index.lock:
-            publishers = dict(self._index.publishers)
-        matched = Matcher(db, publishers, match=query.match).find(
-            words, with_tiers=query.sort == "relevance"
-        )
-        with self._index.lock:
-            version = self._index.version
             found = self._select(query, matched)
         self._recent.put((version, query), found, weight=len(found.rows) + 1)
         return found
+
+    def _matched(
+        self, db: sqlite_utils.Database, query: Query, *, words: Sequence[Word], version: int
+    ) -> Matched:
+        # Whoever narrows a search by tags and numbers keeps its words: they are looked up once.
+        with_tiers = query.sort == "relevance"
+        key = (version, query.text, query.match, with_tiers)
+        matched = self._recent_words.get(key)
+        if matched is None:
+            with self._index.lock:
+                publishers = dict(self._index.publishers)
+            matcher = Matcher(db, publishers, match=query.match)
+            matched = matcher.find(words, with_tiers=with_tiers)
+            self._recent_words.put(key, matched, weight=matched.count + 1)
+        return matched
 
     def _select(self, query: Query, matched: Matched | None) -> _Found:
         index, columns = self._index, self._index.columns

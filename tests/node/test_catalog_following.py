@@ -111,3 +111,14 @@ async def test_closing_the_catalog_ends_subscriptions(tmp_path: Path) -> None:
     await asyncio.sleep(0)
     await home.close()
     assert await asyncio.wait_for(reading, 10) is None
+
+
+async def test_remembered_words_find_what_came_since(tmp_path: Path) -> None:
+    async with opened(tmp_path) as home:
+        await home.admit(LAB.identity, LAB.dataset("clathrin pits"))
+        narrowed = [Query(text="clathrin"), Query(text="clathrin", tags=("modality:dstorm",))]
+        other = Query(text="clathrin", tags=("modality:palm",))
+        assert [(await home.catalog.search(query)).total for query in narrowed] == [1, 1]
+        assert (await home.catalog.search(other)).total == 0
+        await home.admit(LAB.dataset("clathrin coats"))
+        assert [(await home.catalog.search(query)).total for query in narrowed] == [2, 2]
