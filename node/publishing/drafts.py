@@ -155,11 +155,15 @@ class Drafts:
         Raises:
             ConflictError: The draft was changed, published or removed since it was read.
         """
-        row = _row(draft)
-        sql = """update drafts set envelope = ?
-                 where id = ? and metadata = ? and samples = ? and envelope is null"""
-        values = [envelope.to_bytes(), draft.id, row["metadata"], row["samples"]]
-        if not await self._db.write(lambda db: db.conn.execute(sql, values).rowcount):
+
+        def update(db: sqlite_utils.Database) -> bool:
+            # Compared as read, not as written: how a row is spelled may change with the program.
+            if _select(db, "id = ? and envelope is null", [draft.id]) != [draft]:
+                return False
+            db.table("drafts").update(draft.id, {"envelope": envelope.to_bytes()})
+            return True
+
+        if not await self._db.write(update):
             raise ConflictError(f"draft {draft.id[:8]} was changed in the meantime; publish again")
 
     async def unseal(self, draft_id: str) -> None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 import sqlite_utils
 
 from node.errors import ConfigError, StorageError
-from node.storage.schema import upgrade
+from node.storage.schema import is_current, upgrade
 
 __all__ = ["Database"]
 
@@ -140,8 +140,9 @@ def _open_writer(path: Path) -> sqlite_utils.Database:
         connection.execute(f"PRAGMA journal_size_limit={WAL_SIZE_MAX}")
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         db = sqlite_utils.Database(connection, execute_plugins=False)
-        with _transaction(db, "BEGIN IMMEDIATE"):
-            upgrade(db, path=path)
+        if not is_current(db, path=path):
+            with _transaction(db, "BEGIN IMMEDIATE"):
+                upgrade(db)
     except (sqlite3.Error, OSError) as error:
         if connection is not None:
             connection.close()

@@ -10,13 +10,13 @@ import sqlite_utils
 
 from node.errors import ConfigError
 
-__all__ = ["MIGRATIONS", "upgrade"]
+__all__ = ["MIGRATIONS", "is_current", "upgrade"]
 
 MIGRATIONS = sqlite_utils.Migrations("locmesh")
 
 
-def upgrade(db: sqlite_utils.Database, *, path: Path) -> None:
-    """Bring the tables to the newest schema.
+def is_current(db: sqlite_utils.Database, *, path: Path) -> bool:
+    """Say whether the tables are of the newest schema. Waits for nobody: it only reads.
 
     Raises:
         ConfigError: A newer Locmesh has been here, whose tables this one does not know.
@@ -30,6 +30,11 @@ def upgrade(db: sqlite_utils.Database, *, path: Path) -> None:
             f"{path} was written by a newer Locmesh (it has {', '.join(strange)}); "
             "install that version, or use another home"
         )
+    return not MIGRATIONS.pending(db)
+
+
+def upgrade(db: sqlite_utils.Database) -> None:
+    """Bring the tables to the newest schema."""
     MIGRATIONS.apply(db)
 
 

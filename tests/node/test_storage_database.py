@@ -192,3 +192,15 @@ async def test_a_killed_writer_loses_nothing_that_it_answered_for(tmp_path: Path
         assert answered <= found <= answered + 1
         answered = found
         await db.close()
+
+
+async def test_opening_waits_for_no_writer(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    await Database(path).close()
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("begin immediate")
+    # Were a lock wanted, this would fail after the half minute that a writer may take.
+    db = Database(path)
+    assert await db.read(lambda found: found.table("records").count) == 0
+    await db.close()
+    writer.close()
