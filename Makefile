@@ -15,7 +15,7 @@ demo: $(VENV)/.demo
 	$(BIN)/locmesh demo $(ARGS)
 
 test: lint types browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .

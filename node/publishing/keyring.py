@@ -118,8 +118,10 @@ def _write_private(path: Path, data: bytes) -> None:
 def _read_key(path: Path) -> SigningKey:
     try:
         private = load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConfigError(f"{path}: {error}; restore it from a backup") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; restore it from a backup") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError(f"{path} is damaged: no private key; restore it from a backup") from error
     if not isinstance(private, Ed25519PrivateKey):
         raise ConfigError(f"{path} is no Ed25519 key; restore the key that Locmesh made")
     return SigningKey.from_seed(private.private_bytes_raw())
