@@ -23,6 +23,7 @@ from node.housekeeping import sweep_orphans
 from node.lock import FileLock
 from node.storage.intake import Landing
 from node.web.auth import SignIns
+from node.web.idle import IdleConnections
 from node.web.server import make_app
 
 __all__ = ["Ready", "serve"]
@@ -61,9 +62,9 @@ async def serve(config: Config, *, on_ready: Callable[[Ready], None]) -> None:
             raise ConflictError(f"a node is running on {config.home} already; one is enough")
         stack.callback(lock.release)
         _stop_on_signals(stop)
-        runner = web.AppRunner(
-            make_app(node), access_log=None, shutdown_timeout=REQUEST_SECONDS_MAX
-        )
+        app, idle = make_app(node), IdleConnections()
+        app.middlewares.insert(0, idle.middleware)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=REQUEST_SECONDS_MAX)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         port = await _listen(runner, config)
@@ -73,7 +74,7 @@ async def serve(config: Config, *, on_ready: Callable[[Ready], None]) -> None:
         await node.peering.start(port=port)
         stack.push_async_callback(node.peering.stop)
         publishing = _publish(node, urls, is_presented=is_presented)
-        for work in (publishing, _sweep(node), _warm_up(node)):
+        for work in (publishing, _sweep(node), _warm_up(node), idle.run(runner)):
             task = asyncio.create_task(_logged(work))
             stack.callback(task.cancel)
         secret = await SignIns(node.db, clock=node.clock).issue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -26,14 +27,15 @@ from node.peering.syncer import Syncer
 from node.peering.thumbnails import ThumbnailRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from node.app import Node
 
 __all__ = ["Peering"]
 
 PARTIAL_FOLDER = "partial"
 STOP_TIMEOUT_S = 3.0
+RESTART_S = 1.0
+
+Work = Callable[[], Awaitable[None]]
 
 _logger = logging.getLogger(__name__)
 
@@ -105,14 +107,14 @@ class Peering:
 
     async def start(self, *, port: int | None = None) -> None:
         """Begin to sync, listen, mirror and, with a port to announce, be discovered."""
-        self._begin("hub", self.hub.run())
-        self._begin("holdings", self.holdings.run(self.hub.tell_holdings))
-        self._begin("thumbnails", self.thumbnails.run())
-        self._begin("syncer", self.syncer.run())
-        self._begin("mirrors", self.mirrors.run())
+        self._begin("hub", self.hub.run)
+        self._begin("holdings", partial(self.holdings.run, self.hub.tell_holdings))
+        self._begin("thumbnails", self.thumbnails.run)
+        self._begin("syncer", self.syncer.run)
+        self._begin("mirrors", self.mirrors.run)
         if port is not None:
             # Probing the network for our own name takes a second; nobody waits for it.
-            self._begin("discovery", self.discovery.start(port=port))
+            self._begin("discovery", partial(self.discovery.start, port=port))
 
     async def stop(self) -> None:
         """End everything within three seconds; what was under way is taken up again next time."""
@@ -129,13 +131,15 @@ class Peering:
                 await self.discovery.stop()
                 await self.context.connections.close()
 
-    def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_log_end)
-        self._tasks.append(task)
+    def _begin(self, name: str, work: Work) -> None:
+        self._tasks.append(asyncio.create_task(_keep_up(name, work), name=name))
 
 
-def _log_end(task: asyncio.Task[None]) -> None:
-    """A background task that fails is a bug; it is logged when it happens, not at the end."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _logger.error("%s has stopped", task.get_name(), exc_info=error)
+async def _keep_up(name: str, work: Work) -> None:
+    """Do background work to its end. What fails by a bug or a full system is begun anew."""
+    while True:
+        try:
+            return await work()
+        except Exception:
+            _logger.exception("%s has stopped; it begins anew in %.0f s", name, RESTART_S)
+        await asyncio.sleep(RESTART_S)
