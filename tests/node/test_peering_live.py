@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
+from node.peering import service
 from node.peering.hub import Hub
 from protocol.envelope import Envelope
 from protocol.events import Event, EventStream, RecordsEvent
@@ -180,3 +181,20 @@ async def test_a_node_stops_in_time_whatever_its_peers_do(
     _, b, _ = chain
     await b.node.peering.stop()
     await b.node.peering.stop()
+
+
+async def test_background_work_that_fails_begins_anew(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(service, "RESTART_S", 0.0)
+    tries = 0
+
+    async def work() -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise OSError("too many open files")
+
+    await service._keep_up("holdings", work)
+    assert tries == 3
+    assert "too many open files" in caplog.text
