@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import queue
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,18 +74,25 @@ class Database:
         Several commits within a tenth of a second count as one.
         """
         watcher = _open_reader(self.path)
+        turn = threading.Lock()  # Whoever is cancelled here leaves a look running in its thread.
+
+        def look(db: sqlite_utils.Database) -> int:
+            with turn:
+                return int(db.conn.execute("PRAGMA data_version").fetchone()[0])
+
         try:
-            seen = await self._run(self._read_threads, _data_version, watcher)
+            seen = await self._run(self._read_threads, look, watcher)
             while not self._is_closed:
                 await asyncio.sleep(CHANGE_POLL_S)
                 if self._is_closed:
                     return
-                version = await self._run(self._read_threads, _data_version, watcher)
+                version = await self._run(self._read_threads, look, watcher)
                 if version != seen:
                     seen = version
                     yield
         finally:
-            watcher.conn.close()
+            with turn:
+                watcher.conn.close()
 
     async def close(self) -> None:
         """Finish what runs, refuse what comes, and fold the write-ahead log into the file."""
@@ -168,10 +176,6 @@ def _open_reader(path: Path) -> sqlite_utils.Database:
     connection.execute("PRAGMA query_only=1")
     connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
     return sqlite_utils.Database(connection, execute_plugins=False)
-
-
-def _data_version(db: sqlite_utils.Database) -> int:
-    return int(db.conn.execute("PRAGMA data_version").fetchone()[0])
 
 
 @contextlib.contextmanager

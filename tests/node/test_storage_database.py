@@ -204,3 +204,34 @@ async def test_opening_waits_for_no_writer(tmp_path: Path) -> None:
     assert await db.read(lambda found: found.table("records").count) == 0
     await db.close()
     writer.close()
+
+
+CANCELLED_WATCHERS = """
+import asyncio, sys
+from pathlib import Path
+from node.storage import database
+
+database.CHANGE_POLL_S = 0.0
+
+async def watch(db):
+    async for _ in db.changes():
+        pass
+
+async def main():
+    db = database.Database(Path(sys.argv[1]))
+    for _ in range(700):
+        watchers = [asyncio.create_task(watch(db)) for _ in range(3)]
+        await asyncio.sleep(0.0005)
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.gather(*watchers, return_exceptions=True)
+    await db.close()
+
+asyncio.run(main())
+"""
+
+
+def test_cancelling_a_watcher_leaves_no_thread_on_a_closed_connection(tmp_path: Path) -> None:
+    # In a process of its own: were it wrong, SQLite would end the process at once.
+    command = [sys.executable, "-c", CANCELLED_WATCHERS, str(tmp_path / "catalog.db")]
+    assert subprocess.run(command, check=False, timeout=60).returncode == 0
