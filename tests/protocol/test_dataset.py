@@ -191,7 +191,9 @@ _TEXTS = st.one_of(
     st.sampled_from(["", "cd" * 32, "CD" * 32, "original", "text/csv", "text", "smlm"]),
     st.sampled_from(["modality", "STORM", "CLO:1", "a b", "a\x00b"]),
 )
-_VALUES: st.SearchStrategy[object] = _TEXTS | st.sampled_from([None, True, 0, 1.0, -1, 2**44, 2**44 + 1, [], {}, [{}]])
+_VALUES: st.SearchStrategy[object] = _TEXTS | st.sampled_from(
+    [None, True, 0, 1.0, -1, 2**44, 2**44 + 1, [], {}, [{}]]
+)
 
 
 def _changed(sound: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
