@@ -115,15 +115,17 @@ class Transfer:
         return index
 
     def _fail(self, request: Request, error: PeerError) -> None:
-        self._note(str(error))
+        index = None if isinstance(request, LayerRequest) else request.index
+        said = str(error)
         if isinstance(error.__cause__, RemoteProtocolError):
             self.breaches.append((self._addresses[request.source], error.__cause__))
+            said += " for the hashes of its pieces" if index is None else f" for piece {index}"
+        self._note(said)
         if isinstance(error, RefusedError) or request.source not in self.fetched:
             # It does not have the blob, or has not answered even once: look elsewhere at once.
             self._download.remove_source(request.source)
             return
-        index = None if isinstance(request, LayerRequest) else request.index
-        self._download.fail(request.source, index, str(error), now_ms=_now_ms())
+        self._download.fail(request.source, index, said, now_ms=_now_ms())
 
     def _note(self, fault: str) -> None:
         _logger.warning("%s", fault)
