@@ -9,7 +9,16 @@ from typing import BinaryIO, Literal, Protocol
 
 from smlmfmt.table import Bundle
 
-__all__ = ["ColumnMapping", "Format", "FormatInfo", "OnError", "ReadOptions", "Source", "Write"]
+__all__ = [
+    "ColumnMapping",
+    "Format",
+    "FormatInfo",
+    "OnError",
+    "ReadOptions",
+    "Source",
+    "Write",
+    "WriteOptions",
+]
 
 Source = str | Path | BinaryIO
 ColumnMapping = Mapping[str, str | int]
@@ -18,13 +27,20 @@ OnError = Literal["raise", "skip"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatInfo:
-    """What people may know of a format: its name, title, file suffixes, and what is possible."""
+    """What people may know of a format: its name, title, file suffixes, and what is possible.
+
+    Attributes:
+        variants: What `variant=` may ask for, where a file holds several versions of its numbers
+            (N-STORM's raw, drift-corrected and warped positions; MINFLUX's iterations); the first
+            is what is read if nothing is asked for.
+    """
 
     name: str
     title: str
     suffixes: tuple[str, ...]
     reads: bool
     writes: bool
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,18 +52,36 @@ class ReadOptions:
         columns: Source column (header text or 0-based index) by canonical name.
         pixel_size_nm: Camera pixel in nm, for files that count in pixels.
         on_error: What to do with a bad row of text: "raise" RowError or "skip" and count it.
+        variant: Which version of the numbers, one of the format's `variants`; None for the first.
+        path: Where the file lies, for formats that keep facts in a file beside it; None if it is
+            no file on disk.
     """
 
     name: str = ""
     columns: ColumnMapping | None = None
     pixel_size_nm: float | None = None
     on_error: OnError = "raise"
+    variant: str | None = None
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOptions:
+    """How a caller wants a file written.
+
+    Attributes:
+        exact: Keep float64 and integer columns in .smlm, which some peers then refuse.
+        pixel_size_nm: Camera pixel in nm, for formats that count in pixels.
+    """
+
+    exact: bool = False
+    pixel_size_nm: float | None = None
 
 
 class Write(Protocol):
-    """Writes a bundle to a seekable file; `exact` asks to keep column types."""
+    """Writes a bundle to a seekable file."""
 
-    def __call__(self, file: BinaryIO, bundle: Bundle, *, exact: bool) -> None:
+    def __call__(self, file: BinaryIO, bundle: Bundle, options: WriteOptions) -> None:
         """Write the bundle."""
 
 

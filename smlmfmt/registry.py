@@ -11,7 +11,15 @@ from typing import BinaryIO
 
 from smlmfmt import delimited, smlm, thunderstorm
 from smlmfmt.errors import FormatError
-from smlmfmt.format import ColumnMapping, Format, FormatInfo, OnError, ReadOptions, Source
+from smlmfmt.format import (
+    ColumnMapping,
+    Format,
+    FormatInfo,
+    OnError,
+    ReadOptions,
+    Source,
+    WriteOptions,
+)
 from smlmfmt.table import Bundle, LocTable
 
 __all__ = ["formats", "media_type", "read", "sniff", "write"]
@@ -49,13 +57,14 @@ def sniff(source: Source) -> str | None:
         return _sniffed(file)
 
 
-def read(
+def read(  # noqa: PLR0913 - what a caller may have to say about a file.
     source: Source,
     *,
     format: str | None = None,  # noqa: A002 - the field's own word.
     columns: ColumnMapping | None = None,
     pixel_size_nm: float | None = None,
     on_error: OnError = "raise",
+    variant: str | None = None,
 ) -> Bundle:
     """Return the tables and images of a localization file.
 
@@ -67,6 +76,8 @@ def read(
         pixel_size_nm: Camera pixel in nm, for files that count in pixels.
         on_error: "raise", or "skip" to leave out bad rows of text and count them in
             `Bundle.warnings`.
+        variant: Which version of the numbers, for formats that keep several: one of the format's
+            `FormatInfo.variants`; None for the first of them.
 
     Raises:
         FormatError: The file is of no known format, or not what its format says it must be.
@@ -82,12 +93,21 @@ def read(
                 f"{name}: no known format fits; name one with format= ({known}), or for"
                 " delimited text say which column is what with columns={'x': ..., 'y': ...}"
             )
-        reader = _format(chosen).read
+        found = _format(chosen)
+        reader = found.read
         if reader is None:
             raise FormatError(f"{name}: {chosen} can be written but not read")
+        if variant is not None and variant not in found.info.variants:
+            there = ", ".join(found.info.variants) or "none"
+            raise FormatError(f"{name}: {chosen} has no variant {variant!r}; there are {there}")
         file.seek(0)
         options = ReadOptions(
-            name=name, columns=columns, pixel_size_nm=pixel_size_nm, on_error=on_error
+            name=name,
+            columns=columns,
+            pixel_size_nm=pixel_size_nm,
+            on_error=on_error,
+            variant=variant,
+            path=Path(source) if isinstance(source, str | Path) else None,
         )
         return reader(file, options)
 
@@ -98,6 +118,7 @@ def write(
     *,
     format: str | None = None,  # noqa: A002 - the field's own word.
     exact: bool = False,
+    pixel_size_nm: float | None = None,
 ) -> None:
     """Write a localization file: whole under its name, or not at all.
 
@@ -106,6 +127,7 @@ def write(
         data: A bundle, or one table.
         format: A name of `formats()`; None takes it from the suffix.
         exact: Keep float64 and integer columns in .smlm, which some peers then refuse.
+        pixel_size_nm: Camera pixel in nm, for formats that count in pixels.
 
     Raises:
         FormatError: The format is unknown or read-only, or cannot hold this data.
@@ -115,11 +137,12 @@ def write(
     chosen = _format(format or _format_of_suffix(path))
     if chosen.write is None:
         raise FormatError(f"{path.name}: {chosen.info.name} can be read but not written")
+    options = WriteOptions(exact=exact, pixel_size_nm=pixel_size_nm)
     bundle = data if isinstance(data, Bundle) else Bundle(tables=(data,))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("x+b") as file:
-            chosen.write(file, bundle, exact=exact)
+            chosen.write(file, bundle, options)
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)

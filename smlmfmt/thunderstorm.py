@@ -15,7 +15,7 @@ import numpy as np
 from smlmfmt.columns import canonical_name, canonical_names, is_length
 from smlmfmt.delimited import row_warnings, table_of
 from smlmfmt.errors import FormatError, HeaderError, UnitError
-from smlmfmt.format import Format, FormatInfo, ReadOptions
+from smlmfmt.format import Format, FormatInfo, ReadOptions, WriteOptions
 from smlmfmt.table import Bundle, LocTable
 from smlmfmt.text import Text, open_text, read_rows, split_line
 from smlmfmt.text_cells import Dialect
@@ -68,8 +68,8 @@ def read_thunderstorm(file: BinaryIO, options: ReadOptions, *, delimiter: str = 
 def write_thunderstorm(
     file: BinaryIO,
     bundle: Bundle,
+    options: WriteOptions,  # noqa: ARG001 - decimal text is exact and in nm.
     *,
-    exact: bool,  # noqa: ARG001 - decimal text is always exact.
     delimiter: str = ",",
 ) -> None:
     """Write one table so that reading it gives the same numbers.

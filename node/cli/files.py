@@ -67,6 +67,11 @@ _OPTIONS = (
         default="raise",
         help="A bad row: refuse the file (raise), or leave the row out and count it (skip).",
     ),
+    click.option(
+        "--variant",
+        metavar="V",
+        help="Which version of the numbers, for formats that keep several (see `formats`).",
+    ),
 )
 
 
@@ -80,6 +85,7 @@ def reading_options(function: F) -> F:
             pixel_size_nm=kwargs.pop("pixel_size"),
             columns=_parse_columns(kwargs.pop("columns")),
             on_error=kwargs.pop("on_error"),
+            variant=kwargs.pop("variant"),
         )
         return function(*args, reading=reading, **kwargs)
 
@@ -109,10 +115,11 @@ def formats_command(*, as_json: bool) -> None:
             " ".join(item.suffixes),
             "yes" if item.reads else "no",
             "yes" if item.writes else "no",
+            " ".join(item.variants),
         )
         for item in known
     ]
-    print_table(("name", "title", "suffixes", "reads", "writes"), rows, flexible=1)
+    print_table(("name", "title", "suffixes", "reads", "writes", "variants"), rows, flexible=1)
 
 
 @click.command("info")
@@ -177,7 +184,13 @@ def convert_command(  # noqa: PLR0913 - one parameter per option.
     bundle = reading.read(source)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        smlmfmt.write(target, bundle, format=to_format, exact=exact)
+        smlmfmt.write(
+            target,
+            bundle,
+            format=to_format,
+            exact=exact,
+            pixel_size_nm=reading.pixel_size_nm,
+        )
     notes = [*bundle.warnings, *(str(warning.message) for warning in caught)]
     rows = sum(map(len, bundle.tables))
     if as_json:

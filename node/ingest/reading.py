@@ -21,6 +21,7 @@ class ReadingOptions:
     pixel_size_nm: float | None = None
     columns: dict[str, str] = field(default_factory=dict)
     on_error: str = "raise"
+    variant: str | None = None
 
     def format_of(self, path: Path) -> str | None:
         """Return the file's format: the one named, or what its content shows; None for neither.
@@ -54,6 +55,7 @@ class ReadingOptions:
             columns=self.columns or None,
             pixel_size_nm=self.pixel_size_nm,
             on_error="skip" if self.on_error == "skip" else "raise",
+            variant=self.variant,
         )
 
 

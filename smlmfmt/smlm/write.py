@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from smlmfmt import deflate
+from smlmfmt.format import WriteOptions
 from smlmfmt.smlm.describe import (
     HASHED_COLUMNS,
     ExactnessWarning,
@@ -36,20 +37,20 @@ _SIZE_ROOM = len(str(2 * SEGMENT_SIZE)) + len(", ")
 _INDEX_ROOM = len(', "": {"rows": , "sizes": []}') + len(INDEX_KEY) + 20
 
 
-def write_smlm(file: BinaryIO, bundle: Bundle, *, exact: bool) -> None:
+def write_smlm(file: BinaryIO, bundle: Bundle, options: WriteOptions) -> None:
     """Write tables, images and what the bundle's manifest says about them.
 
     Args:
         file: Seekable, at its start.
         bundle: Tables with x and y in nm.
-        exact: Keep float64 and whole-number columns instead of float32; the ShareLoc app and
-            shareloc-utils then refuse the file (ExactnessWarning).
+        options: `exact` keeps float64 and whole-number columns instead of float32; the ShareLoc
+            app and shareloc-utils then refuse the file (ExactnessWarning).
 
     Raises:
         HeaderError: A table has no x or no y, or two of its columns have the same header.
         UnitError: A position is not in nm.
     """
-    parts = parts_of(bundle.tables, exact=exact)
+    parts = parts_of(bundle.tables, exact=options.exact)
     images = image_members(bundle.images, taken={part.member for part in parts})
     manifest = manifest_of(bundle, parts, images)
     # Room for the manifest is kept in front and filled at the end, when all sizes are known.

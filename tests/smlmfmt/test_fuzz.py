@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import smlmfmt
 from smlmfmt import Bundle, FormatError, LocTable
+from smlmfmt.format import WriteOptions
 from smlmfmt.smlm.manifest import parse_manifest
 from smlmfmt.smlm.write import write_smlm
 from smlmfmt.smlm.zip import ZipWriter
@@ -33,14 +34,14 @@ def attempt(data: bytes, format_name: str | None = None, **options: Any) -> Bund
 def own_archive() -> bytes:
     file = io.BytesIO()
     table = LocTable({"frame": ROWS[:, 0], "x": ROWS[:, 1], "y": ROWS[:, 2]}, frame_origin=1)
-    write_smlm(file, Bundle(tables=(table, table)), exact=False)
+    write_smlm(file, Bundle(tables=(table, table)), WriteOptions())
     return file.getvalue()
 
 
 def text_table() -> bytes:
     file = io.BytesIO()
     table = LocTable({"frame": ROWS[:, 0], "x": ROWS[:, 1], "y": ROWS[:, 2]}, frame_origin=1)
-    write_thunderstorm(file, Bundle(tables=(table,)), exact=False)
+    write_thunderstorm(file, Bundle(tables=(table,)), WriteOptions())
     return file.getvalue()
 
 
