@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from isal import isal_zlib
 
@@ -20,6 +20,7 @@ __all__ = [
     "CHUNK_SIZE",
     "DeflateError",
     "Segment",
+    "ahead",
     "crc32",
     "crc32_combined",
     "deflate_segment",
@@ -31,6 +32,8 @@ __all__ = [
 # The same class as isal_zlib.error, which its stubs declare as an instance.
 ERROR: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]
 
+_END = object()
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -38,6 +41,7 @@ CHUNK_SIZE = 128 << 10
 PIECE_SIZE_MAX = 1 << 20
 # isal's own notion of speed: as small as zlib's level 6 on floats, ten times as fast.
 LEVEL = 1
+AHEAD_COUNT = 4
 THREAD_COUNT = max(1, min(2, os.cpu_count() or 1))
 
 
@@ -125,6 +129,20 @@ def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """Yield the items, the next few of which are meanwhile made in a thread."""
+    source = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="smlmfmt") as pool:
+        waiting = deque(pool.submit(next, source, _END) for _ in range(AHEAD_COUNT))
+        try:
+            while (item := waiting.popleft().result()) is not _END:
+                waiting.append(pool.submit(next, source, _END))
+                yield cast("T", item)
         finally:
             for future in waiting:
                 future.cancel()

@@ -28,11 +28,13 @@ from smlmfmt.text import (
     is_utf16,
     open_text,
     read_rows,
+    row_warnings,
     split_line,
 )
 from smlmfmt.text_cells import Dialect
+from smlmfmt.text_stream import by_blocks
 
-__all__ = ["FORMAT", "Header", "read_csv", "read_described", "table_of"]
+__all__ = ["FORMAT", "Header", "read_csv", "read_described", "row_warnings", "table_of"]
 
 COMMENT = "#"
 
@@ -107,13 +109,6 @@ def table_of(
         metadata={"trailer": trailer} if trailer else {},
         format=format_name,
     )
-
-
-def row_warnings(rows: Rows, name: str) -> list[str]:
-    """Return what a reader should say of skipped lines."""
-    if not rows.skipped:
-        return []
-    return [f"{name}: {rows.skipped} bad rows skipped; the first: {rows.first_bad}"]
 
 
 def find_header(text: Text, options: ReadOptions) -> Header | None:
@@ -341,4 +336,5 @@ FORMAT = Format(
     media_type="text/csv",
     sniff=_is_csv,
     read=read_csv,
+    stream=by_blocks(read_csv),
 )

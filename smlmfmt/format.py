@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
+from smlmfmt.stream import BundleStream
 from smlmfmt.table import Bundle
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Source",
     "Write",
     "WriteOptions",
+    "WriteStream",
 ]
 
 Source = str | Path | BinaryIO
@@ -33,6 +35,7 @@ class FormatInfo:
         variants: What `variant=` may ask for, where a file holds several versions of its numbers
             (N-STORM's raw, drift-corrected and warped positions; MINFLUX's iterations); the first
             is what is read if nothing is asked for.
+        streams: Whether it can be read block by block; `formats()` fills it in.
     """
 
     name: str
@@ -41,6 +44,7 @@ class FormatInfo:
     reads: bool
     writes: bool
     variants: tuple[str, ...] = ()
+    streams: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,8 @@ class ReadOptions:
         pixel_size_nm: Camera pixel in nm, for files that count in pixels.
         on_error: What to do with a bad row of text: "raise" RowError or "skip" and count it.
         variant: Which version of the numbers, one of the format's `variants`; None for the first.
+        only: Canonical names of the columns that are wanted, None for all. A reader need not
+            look at it; it may save itself the others.
         path: Where the file lies, for formats that keep facts in a file beside it; None if it is
             no file on disk.
     """
@@ -62,6 +68,7 @@ class ReadOptions:
     pixel_size_nm: float | None = None
     on_error: OnError = "raise"
     variant: str | None = None
+    only: tuple[str, ...] | None = None
     path: Path | None = None
 
 
@@ -85,6 +92,13 @@ class Write(Protocol):
         """Write the bundle."""
 
 
+class WriteStream(Protocol):
+    """Writes a bundle of streams to a seekable file, taking each block once, in order."""
+
+    def __call__(self, file: BinaryIO, stream: BundleStream, options: WriteOptions) -> None:
+        """Write the bundle."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """One format: its facts and its functions.
@@ -93,6 +107,9 @@ class Format:
         sniff: Says from the file's first bytes (and, if those cannot tell, the seekable file)
             whether the file is of this format.
         read: Reads a seekable file, at its start.
+        stream: Opens such a file to be read block by block while it is open; without it, files
+            are read whole and cut. For delimited text, `text_stream.by_blocks(read)`.
+        write_stream: Writes tables block by block; without it, `write` gets them whole.
     """
 
     info: FormatInfo
@@ -100,3 +117,5 @@ class Format:
     sniff: Callable[[bytes, BinaryIO], bool]
     read: Callable[[BinaryIO, ReadOptions], Bundle] | None = None
     write: Write | None = None
+    stream: Callable[[BinaryIO, ReadOptions], BundleStream] | None = None
+    write_stream: WriteStream | None = None

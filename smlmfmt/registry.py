@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import secrets
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from smlmfmt import delimited, smlm, thunderstorm
 from smlmfmt.errors import FormatError
+from smlmfmt.files import opened, replaced
 from smlmfmt.format import (
     ColumnMapping,
     Format,
@@ -20,9 +20,27 @@ from smlmfmt.format import (
     Source,
     WriteOptions,
 )
+from smlmfmt.stream import (
+    BLOCK_ROWS,
+    BundleStream,
+    TableStream,
+    gathered,
+    selected,
+    stream_of,
+)
 from smlmfmt.table import Bundle, LocTable
 
-__all__ = ["formats", "media_type", "read", "sniff", "write"]
+__all__ = [
+    "columns_wanted",
+    "format_to_write",
+    "formats",
+    "iter_blocks",
+    "media_type",
+    "opened_stream",
+    "read",
+    "sniff",
+    "write",
+]
 
 HEAD_SIZE = 65_536
 
@@ -35,7 +53,10 @@ _FORMATS: dict[str, Format] = {
 
 def formats() -> tuple[FormatInfo, ...]:
     """Return every known format, in the order in which a file is tried."""
-    return tuple(item.info for item in _FORMATS.values())
+    return tuple(
+        dataclasses.replace(item.info, streams=item.stream is not None)
+        for item in _FORMATS.values()
+    )
 
 
 def media_type(format_name: str) -> str:
@@ -53,7 +74,7 @@ def sniff(source: Source) -> str | None:
     Raises:
         OSError: The file cannot be read.
     """
-    with _opened(source) as (file, _):
+    with opened(source) as (file, _):
         return _sniffed(file)
 
 
@@ -65,8 +86,11 @@ def read(  # noqa: PLR0913 - what a caller may have to say about a file.
     pixel_size_nm: float | None = None,
     on_error: OnError = "raise",
     variant: str | None = None,
+    only: Sequence[str] | None = None,
+    rows: tuple[int, int] | None = None,
+    table: int | None = None,
 ) -> Bundle:
-    """Return the tables and images of a localization file.
+    """Return the tables and images of a localization file, or a part of them.
 
     Args:
         source: A path, or a binary file object at its start.
@@ -78,38 +102,108 @@ def read(  # noqa: PLR0913 - what a caller may have to say about a file.
             `Bundle.warnings`.
         variant: Which version of the numbers, for formats that keep several: one of the format's
             `FormatInfo.variants`; None for the first of them.
+        only: Canonical names of the columns wanted, in the order wanted; None for all.
+        rows: (start, end), the rows wanted, half-open; None for all. `.smlm` files written here
+            inflate only what holds them; other files are read up to `end`.
+        table: Index of the one table wanted; None for all of them (with `rows`, the only one).
 
     Raises:
-        FormatError: The file is of no known format, or not what its format says it must be.
+        FormatError: The file is of no known format, or not what its format says it must be, or
+            has no such column, rows or table.
         OSError: The file cannot be read.
     """
-    if on_error not in ("raise", "skip"):
-        raise FormatError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
-    with _opened(source) as (file, name):
-        chosen = format or (delimited.FORMAT.info.name if columns else _sniffed(file))
-        if chosen is None:
-            known = ", ".join(_FORMATS)
-            raise FormatError(
-                f"{name}: no known format fits; name one with format= ({known}), or for"
-                " delimited text say which column is what with columns={'x': ..., 'y': ...}"
-            )
-        found = _format(chosen)
-        reader = found.read
-        if reader is None:
-            raise FormatError(f"{name}: {chosen} can be written but not read")
-        if variant is not None and variant not in found.info.variants:
-            there = ", ".join(found.info.variants) or "none"
-            raise FormatError(f"{name}: {chosen} has no variant {variant!r}; there are {there}")
-        file.seek(0)
-        options = ReadOptions(
-            name=name,
-            columns=columns,
-            pixel_size_nm=pixel_size_nm,
-            on_error=on_error,
-            variant=variant,
-            path=Path(source) if isinstance(source, str | Path) else None,
+    options = ReadOptions(
+        columns=columns,
+        pixel_size_nm=pixel_size_nm,
+        on_error=on_error,
+        variant=variant,
+        only=columns_wanted(only),
+    )
+    if only is None and rows is None and table is None:
+        with _resolved(source, format, options) as (found, file, resolved):
+            return _reader(found)(file, resolved)
+    with opened_stream(source, format=format, options=options) as (stream, _):
+        is_all = rows is None and table is None
+        wanted = stream.tables if is_all else [_one(stream, table)]
+        start, end = rows or (0, None)
+        tables = [gathered(item, start=start, end=end) for item in wanted]
+        return Bundle(
+            tables=tables,
+            images=stream.images,
+            manifest=stream.manifest,
+            format=stream.format,
+            warnings=tuple(stream.warnings),
         )
-        return reader(file, options)
+
+
+def iter_blocks(  # noqa: PLR0913 - as read.
+    source: Source,
+    *,
+    rows: int = BLOCK_ROWS,
+    format: str | None = None,  # noqa: A002 - the field's own word.
+    columns: ColumnMapping | None = None,
+    pixel_size_nm: float | None = None,
+    on_error: OnError = "raise",
+    variant: str | None = None,
+    only: Sequence[str] | None = None,
+    table: int | None = None,
+) -> Iterator[LocTable]:
+    """Yield one table of a file in blocks, holding little more than one of them in memory.
+
+    `.smlm` and delimited text are read as the blocks are taken, and so are the other formats that
+    say so (`FormatInfo.streams`); the rest is read whole first. Damage shows when it is come upon,
+    at the latest after the last block: what a loop does with the blocks is sure once it has ended.
+
+    Args:
+        source: As `read`; it is open until the last block is taken or the iterator is closed.
+        rows: Rows in each block but the last.
+        format: As `read`, and so are `columns`, `pixel_size_nm`, `on_error`, `variant`, `only`.
+        columns: As `read`.
+        pixel_size_nm: As `read`.
+        on_error: As `read`; what is skipped is not told.
+        variant: As `read`.
+        only: As `read`.
+        table: Index of the table; None for the only one.
+
+    Raises:
+        FormatError: As `read`, or the file has several tables and none is named.
+        OSError: The file cannot be read.
+    """
+    if rows < 1:
+        raise FormatError(f"rows must be at least 1, got {rows}")
+    options = ReadOptions(
+        columns=columns,
+        pixel_size_nm=pixel_size_nm,
+        on_error=on_error,
+        variant=variant,
+        only=columns_wanted(only),
+    )
+    with opened_stream(source, format=format, options=options) as (stream, _):
+        yield from _one(stream, table).blocks(rows)
+
+
+@contextlib.contextmanager
+def opened_stream(
+    source: Source,
+    *,
+    format: str | None,  # noqa: A002 - the field's own word.
+    options: ReadOptions,
+) -> Iterator[tuple[BundleStream, BinaryIO]]:
+    """Give a file's tables as streams, of the columns of `options.only`, and the open file.
+
+    Raises:
+        FormatError: As `read`.
+        OSError: The file cannot be read.
+    """
+    with _resolved(source, format, options) as (found, file, resolved):
+        if found.stream is None:
+            stream = stream_of(_reader(found)(file, resolved))
+        else:
+            stream = found.stream(file, resolved)
+        if options.only is not None:
+            tables = [selected(item, options.only) for item in stream.tables]
+            stream = dataclasses.replace(stream, tables=tables)
+        yield stream, file
 
 
 def write(
@@ -134,21 +228,82 @@ def write(
         OSError: The file cannot be written.
     """
     path = Path(path)
-    chosen = _format(format or _format_of_suffix(path))
+    chosen = format_to_write(path, format)
+    bundle = data if isinstance(data, Bundle) else Bundle(tables=(data,))
+    options = WriteOptions(exact=exact, pixel_size_nm=pixel_size_nm)
+    assert chosen.write is not None
+    with replaced(path) as file:
+        chosen.write(file, bundle, options)
+
+
+def format_to_write(path: Path, name: str | None) -> Format:
+    """Return the format of a name, or that of a path's suffix.
+
+    Raises:
+        FormatError: There is none, or it can only be read.
+    """
+    chosen = _format(name or _format_of_suffix(path))
     if chosen.write is None:
         raise FormatError(f"{path.name}: {chosen.info.name} can be read but not written")
-    options = WriteOptions(exact=exact, pixel_size_nm=pixel_size_nm)
-    bundle = data if isinstance(data, Bundle) else Bundle(tables=(data,))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("x+b") as file:
-            chosen.write(file, bundle, options)
-        temporary.replace(path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            error.filename = str(path)  # A write that fails does not say where.
-        raise
+    return chosen
+
+
+@contextlib.contextmanager
+def _resolved(
+    source: Source, name: str | None, options: ReadOptions
+) -> Iterator[tuple[Format, BinaryIO, ReadOptions]]:
+    """Open a file at its start and find out how it is to be read."""
+    if options.on_error not in ("raise", "skip"):
+        raise FormatError(f"on_error must be 'raise' or 'skip', got {options.on_error!r}")
+    with opened(source) as (file, label):
+        options = dataclasses.replace(options, name=label, path=_path(source))
+        found = _format_of(file, name, options)
+        file.seek(0)
+        yield found, file, options
+
+
+def _path(source: Source) -> Path | None:
+    return Path(source) if isinstance(source, str | Path) else None
+
+
+def _format_of(file: BinaryIO, name: str | None, options: ReadOptions) -> Format:
+    """Return the format named, or what the content shows, if it can do what is asked."""
+    chosen = name or (delimited.FORMAT.info.name if options.columns else _sniffed(file))
+    if chosen is None:
+        known = ", ".join(_FORMATS)
+        raise FormatError(
+            f"{options.name}: no known format fits; name one with format= ({known}), or for"
+            " delimited text say which column is what with columns={'x': ..., 'y': ...}"
+        )
+    found = _format(chosen)
+    if found.read is None:
+        raise FormatError(f"{options.name}: {chosen} can be written but not read")
+    if options.variant is not None and options.variant not in found.info.variants:
+        there = ", ".join(found.info.variants) or "none"
+        raise FormatError(
+            f"{options.name}: {chosen} has no variant {options.variant!r}; there are {there}"
+        )
+    return found
+
+
+def columns_wanted(only: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the names a caller gives as `only`, where one name may stand for itself."""
+    return (only,) if isinstance(only, str) else None if only is None else tuple(only)
+
+
+def _reader(found: Format) -> Callable[[BinaryIO, ReadOptions], Bundle]:
+    assert found.read is not None
+    return found.read
+
+
+def _one(stream: BundleStream, index: int | None) -> TableStream:
+    count = len(stream.tables)
+    if index is None and count > 1:
+        raise FormatError(f"the file has {count} tables; say which one with table=, from 0 on")
+    wanted = index or 0
+    if not 0 <= wanted < count:
+        raise FormatError(f"no table {wanted}; there are {count}, counted from 0")
+    return stream.tables[wanted]
 
 
 def _format(name: str) -> Format:
@@ -173,18 +328,3 @@ def _sniffed(file: BinaryIO) -> str | None:
         if item.sniff(head, file):
             return name
     return None
-
-
-@contextlib.contextmanager
-def _opened(source: Source) -> Iterator[tuple[BinaryIO, str]]:
-    """Give a seekable file and its name for messages; close only what was opened here."""
-    if isinstance(source, str | Path):
-        with Path(source).open("rb") as file:
-            yield file, Path(source).name
-        return
-    name = getattr(source, "name", "")
-    label = Path(name).name if isinstance(name, str) and name else "file"
-    if source.seekable() and source.tell() == 0:
-        yield source, label
-    else:
-        yield io.BytesIO(source.read()), label

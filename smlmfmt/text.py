@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO
@@ -15,21 +15,27 @@ import numpy.typing as npt
 from smlmfmt import deflate
 from smlmfmt.errors import HeaderError, RowError, SizeLimitError
 from smlmfmt.format import OnError
+from smlmfmt.text_arrow import plain_numbers
 from smlmfmt.text_cells import BadRow, Block, Dialect, parse_block
 
 __all__ = [
+    "RowPlan",
     "Rows",
     "Text",
     "guess_delimiter",
     "is_utf16",
     "open_text",
+    "parsed_blocks",
     "read_rows",
+    "row_warnings",
     "split_line",
 ]
 
 HEAD_SIZE = 256 << 10
 LINE_SIZE_MAX = 64 << 10
-BLOCK_SIZE = 512 << 10
+BLOCK_SIZE = 1 << 20
+# A file smaller than this is read before the fast reader is imported.
+FAST_SIZE_MIN = 8 << 20
 COLUMN_COUNT_MAX = 4096
 TRAILER_SIZE_MAX = 1 << 20
 DELIMITERS = ("\t", ";", ",")
@@ -46,6 +52,7 @@ class Text:
         encoding: "utf-8" or "latin-1".
         lines: The first lines, decoded, without their ends.
         starts: Where those lines start in `data`, and at last where the next one does.
+        hand_out: Gives the rows instead of `data`, where a text is read block by block.
     """
 
     data: BinaryIO
@@ -53,6 +60,18 @@ class Text:
     lines: Sequence[str]
     starts: Sequence[int]
     name: str
+    hand_out: Callable[[RowPlan], Rows] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowPlan:
+    """How the rows of a text are to be read: the arguments of `read_rows`."""
+
+    text: Text
+    first_line: int
+    columns: int
+    dialect: Dialect
+    on_error: OnError
 
 
 @dataclass(kw_only=True)
@@ -92,7 +111,14 @@ def open_text(file: BinaryIO, *, name: str) -> Text:
     lines, starts = _lines(head[start:], start, encoding, is_whole=is_whole, name=name)
     if not any(line.strip() for line in lines):
         raise HeaderError(f"{name}: the file is empty")
-    return Text(data=file, encoding=encoding, lines=lines, starts=starts, name=name)
+    return Text(
+        data=file,
+        encoding=encoding,
+        lines=lines,
+        starts=starts,
+        name=name,
+        hand_out=getattr(file, "hand_out", None),
+    )
 
 
 def is_utf16(head: bytes) -> bool:
@@ -135,21 +161,48 @@ def read_rows(
     Raises:
         RowError: A line has more or fewer cells or one that is no number.
     """
-    if not 0 < columns <= COLUMN_COUNT_MAX:
-        raise SizeLimitError(f"{text.name}: {columns} columns, 1 to {COLUMN_COUNT_MAX} allowed")
+    plan = RowPlan(
+        text=text, first_line=first_line, columns=columns, dialect=dialect, on_error=on_error
+    )
+    if text.hand_out is not None:
+        return text.hand_out(plan)
     rows = Rows()
-    start = text.starts[first_line]
-    size = text.data.seek(0, io.SEEK_END) - start
-    text.data.seek(start)
-    table = _Table(columns, size)
-    line_number = first_line + 1
-    parse = partial(_parse, dialect=dialect, columns=columns)
-    for block in deflate.in_threads(parse, _blocks(text, rows)):
-        _note_bad(rows, block.bad, text=text, line_number=line_number, on_error=on_error)
-        table.append(block.values)
-        line_number += block.lines
+    table = _Table(columns, text.data.seek(0, io.SEEK_END) - text.starts[first_line])
+    for values in parsed_blocks(plan, rows):
+        table.append(values)
     rows.columns = table.finished()
     return rows
+
+
+def parsed_blocks(plan: RowPlan, rows: Rows) -> Iterator[npt.NDArray[np.float64]]:
+    """Yield the rows block by block, shape (rows, columns), as many as the file's bytes hold.
+
+    Args:
+        plan: What to read.
+        rows: Where to put down what was passed over, and the trailer; no columns are added.
+
+    Raises:
+        RowError: A line has more or fewer cells or one that is no number.
+    """
+    text, columns = plan.text, plan.columns
+    if not 0 < columns <= COLUMN_COUNT_MAX:
+        raise SizeLimitError(f"{text.name}: {columns} columns, 1 to {COLUMN_COUNT_MAX} allowed")
+    start = text.starts[plan.first_line]
+    is_large = text.data.seek(0, io.SEEK_END) - start >= FAST_SIZE_MIN
+    text.data.seek(start)
+    line_number = plan.first_line + 1
+    parse = partial(_parse, dialect=plan.dialect, columns=columns, is_large=is_large)
+    for block in deflate.in_threads(parse, _blocks(text, rows)):
+        _note_bad(rows, block.bad, text=text, line_number=line_number, on_error=plan.on_error)
+        yield block.values
+        line_number += block.lines
+
+
+def row_warnings(rows: Rows, name: str) -> list[str]:
+    """Return what a reader should say of skipped lines."""
+    if not rows.skipped:
+        return []
+    return [f"{name}: {rows.skipped} bad rows skipped; the first: {rows.first_bad}"]
 
 
 class _Table:
@@ -182,8 +235,11 @@ class _Table:
             self._columns[column] = grown
 
 
-def _parse(data: bytes, *, dialect: Dialect, columns: int) -> Block:
-    return parse_block(data, dialect, columns=columns)
+def _parse(data: bytes, *, dialect: Dialect, columns: int, is_large: bool) -> Block:
+    values = plain_numbers(data, dialect, columns=columns) if is_large else None
+    if values is None:
+        return parse_block(data, dialect, columns=columns)
+    return Block(values=values, lines=data.count(b"\n"), bad=[])
 
 
 def _note_bad(

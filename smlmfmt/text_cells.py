@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BadRow", "Block", "Dialect", "parse_block"]
+__all__ = ["MISSING", "BadRow", "Block", "Dialect", "normalised", "parse_block"]
 
 _NEWLINE = 0x0A
 _DIGITS_MAX = 18
@@ -43,7 +43,8 @@ _HALF_UNIT = 0.5 * (1 - 2.0**-30)
 # What C libraries and tables of other languages write for "no number".
 _SPECIAL = dict.fromkeys((b"1.#QNAN", b"-1.#IND", b"1.#IND", b"1.#NAN"), float("nan"))
 _SPECIAL |= {b"1.#INF": float("inf"), b"-1.#INF": float("-inf")}
-_MISSING = frozenset((b"", b"NA", b"N/A", b"null", b"None", b"-"))
+# What stands for a number that is not there, where that is allowed.
+MISSING = frozenset((b"", b"NA", b"N/A", b"null", b"None", b"-"))
 
 Words = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.int64]
@@ -92,7 +93,7 @@ def parse_block(data: bytes, dialect: Dialect, *, columns: int) -> Block:
         dialect: How they are written.
         columns: Cells in a row.
     """
-    cells = _Cells(_normalised(data, dialect), dialect)
+    cells = _Cells(normalised(data, dialect), dialect)
     is_row = cells.counts == columns
     bad: list[BadRow] = []
     if not is_row.all():
@@ -108,7 +109,8 @@ def parse_block(data: bytes, dialect: Dialect, *, columns: int) -> Block:
     return Block(values=table, lines=len(cells.counts), bad=bad)
 
 
-def _normalised(data: bytes, dialect: Dialect) -> bytes:
+def normalised(data: bytes, dialect: Dialect) -> bytes:
+    """Return lines without quotes, with "." before decimals, and blanks for tabs among blanks."""
     if b'"' in data:
         data = data.replace(b'"', b"")
     if b"\r" in data:
@@ -267,7 +269,7 @@ class _Cells:
         return np.array(failed, np.int64)
 
     def _special(self, text: bytes) -> float | None:
-        if self._dialect.missing_is_nan and text in _MISSING:
+        if self._dialect.missing_is_nan and text in MISSING:
             return float("nan")
         return _SPECIAL.get(text)
 

@@ -13,13 +13,15 @@ from typing import BinaryIO
 import numpy as np
 
 from smlmfmt.columns import canonical_name, canonical_names, is_length
-from smlmfmt.delimited import row_warnings, table_of
+from smlmfmt.delimited import table_of
 from smlmfmt.errors import FormatError, HeaderError, UnitError
 from smlmfmt.format import Format, FormatInfo, ReadOptions, WriteOptions
+from smlmfmt.stream import BundleStream, stream_of
 from smlmfmt.table import Bundle, LocTable
-from smlmfmt.text import Text, open_text, read_rows, split_line
+from smlmfmt.text import Text, open_text, read_rows, row_warnings, split_line
 from smlmfmt.text_cells import Dialect
 from smlmfmt.text_numbers import format_column
+from smlmfmt.text_stream import by_blocks
 
 __all__ = ["FORMAT", "FORMAT_XLS", "read_thunderstorm", "write_thunderstorm"]
 
@@ -66,11 +68,7 @@ def read_thunderstorm(file: BinaryIO, options: ReadOptions, *, delimiter: str = 
 
 
 def write_thunderstorm(
-    file: BinaryIO,
-    bundle: Bundle,
-    options: WriteOptions,  # noqa: ARG001 - decimal text is exact and in nm.
-    *,
-    delimiter: str = ",",
+    file: BinaryIO, bundle: Bundle, options: WriteOptions, *, delimiter: str = ","
 ) -> None:
     """Write one table so that reading it gives the same numbers.
 
@@ -81,13 +79,28 @@ def write_thunderstorm(
         HeaderError: It has no x or no y.
         UnitError: A position is not in nm.
     """
-    if len(bundle.tables) != 1:
-        raise FormatError(f"a ThunderSTORM file holds one table, not {len(bundle.tables)}")
-    table = bundle.tables[0]
-    names = _headers(table)
+    write_thunderstorm_stream(file, stream_of(bundle), options, delimiter=delimiter)
+
+
+def write_thunderstorm_stream(
+    file: BinaryIO,
+    stream: BundleStream,
+    options: WriteOptions,  # noqa: ARG001 - decimal text is exact and in nm.
+    *,
+    delimiter: str = ",",
+) -> None:
+    """Write one table as its blocks come; otherwise as `write_thunderstorm`.
+
+    Raises:
+        FormatError: As `write_thunderstorm`, or as the stream raises on the way.
+    """
+    if len(stream.tables) != 1:
+        raise FormatError(f"a ThunderSTORM file holds one table, not {len(stream.tables)}")
+    table = stream.tables[0]
+    names = _headers(table.head)
     file.write((delimiter.join(f'"{name}"' for name in names) + "\n").encode())
-    for start in range(0, len(table), BLOCK_ROWS):
-        columns = [format_column(values[start : start + BLOCK_ROWS]) for values in _columns(table)]
+    for block in table.blocks(BLOCK_ROWS):
+        columns = [format_column(values) for values in _columns(block)]
         lines = map(delimiter.join, zip(*columns, strict=True))
         file.write(("\n".join(lines) + "\n").encode())
 
@@ -139,6 +152,8 @@ def _format(name: str, title: str, *, suffix: str, delimiter: str) -> Format:
         sniff=partial(_is_thunderstorm, delimiter=delimiter),
         read=partial(read_thunderstorm, delimiter=delimiter),
         write=partial(write_thunderstorm, delimiter=delimiter),
+        stream=by_blocks(partial(read_thunderstorm, delimiter=delimiter)),
+        write_stream=partial(write_thunderstorm_stream, delimiter=delimiter),
     )
 
 

@@ -5,25 +5,22 @@ Source: imodpasteur/smlm-file-format specification.md (2018-08), and the program
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from smlmfmt.errors import FormatError
 from smlmfmt.format import Format, FormatInfo, ReadOptions
 from smlmfmt.smlm.archive import Archive
-from smlmfmt.smlm.file import SmlmFile, StoredTable
+from smlmfmt.smlm.file import SmlmFile
+from smlmfmt.smlm.hashes import StatedHash, stated_hashes
 from smlmfmt.smlm.images import read_images
-from smlmfmt.smlm.spec import TableSpec
-from smlmfmt.smlm.write import HASHED_COLUMNS, write_smlm
-from smlmfmt.table import Bundle, LocTable
+from smlmfmt.smlm.write import write_smlm, write_smlm_stream
+from smlmfmt.stream import BundleStream
+from smlmfmt.table import Bundle
 
-__all__ = ["FORMAT", "deviations", "iter_blocks", "read_rows", "read_smlm"]
-
-BLOCK_ROWS = 262_144
+__all__ = ["FORMAT", "StatedHash", "deviations", "hashes", "read_smlm", "stream_smlm"]
 
 
 def read_smlm(file: BinaryIO, options: ReadOptions) -> Bundle:
@@ -48,76 +45,57 @@ def read_smlm(file: BinaryIO, options: ReadOptions) -> Bundle:
     )
 
 
+def stream_smlm(file: BinaryIO, options: ReadOptions) -> BundleStream:
+    """Return the tables of a .smlm file as streams; text and version 1 tables are read whole.
+
+    Files written here carry an index, so that a section inflates only the segments that hold its
+    rows (the checksum of the whole cannot be checked then); others are inflated up to its end.
+
+    Raises:
+        FormatError: As `read_smlm`; damage to the bytes shows at the last block.
+    """
+    opened = SmlmFile(file, options)
+    return BundleStream(
+        tables=tuple(opened.streams()),
+        images=tuple(read_images(opened.archive, opened.manifest, folder=opened.folder)),
+        manifest=opened.manifest.plain,
+        format="smlm",
+        warnings=opened.manifest.warnings,
+    )
+
+
 def deviations(path: str | Path) -> list[str]:
     """Return why other programs may refuse a .smlm file; empty if it is in the common dialect.
 
     Raises:
         FormatError: It cannot be read at all.
     """
-    with Path(path).open("rb") as file:
-        # Pixels stay pixels here: a size of 1 nm keeps unit questions out of this one.
-        opened = SmlmFile(file, ReadOptions(name=Path(path).name, pixel_size_nm=1.0))
-        for spec in opened.manifest.tables:
-            table = StoredTable(opened, spec).whole()
-            _check_hash(opened, spec, table)
+    with _opened(path) as opened:
+        tables = {spec.member for spec in opened.manifest.tables}
+        for found in stated_hashes(opened):
+            if found.name in tables and not found.agrees:
+                opened.manifest.deviate(
+                    f"{found.name}: hash is not the md5 of frame, x and y: the ShareLoc app"
+                    " reports damage"
+                )
         return list(opened.manifest.deviations)
 
 
-def iter_blocks(
-    path: str | Path, *, table: int = 0, rows: int = BLOCK_ROWS, pixel_size_nm: float | None = None
-) -> Iterator[LocTable]:
-    """Yield a table in blocks of at most `rows` rows, holding little more than one in memory.
+def hashes(path: str | Path) -> list[StatedHash]:
+    """Return the md5 sums that a .smlm file states, and whether they are those of its data.
 
     Raises:
-        FormatError: As `read_smlm`; damage to the bytes shows at the last block.
+        FormatError: It cannot be read at all.
     """
-    if rows < 1:
-        raise FormatError(f"rows must be at least 1, got {rows}")
+    with _opened(path) as opened:
+        return list(stated_hashes(opened))
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[SmlmFile]:
     with Path(path).open("rb") as file:
-        options = ReadOptions(name=Path(path).name, pixel_size_nm=pixel_size_nm)
-        yield from _stored(SmlmFile(file, options), table).blocks(rows)
-
-
-def read_rows(
-    path: str | Path,
-    start: int,
-    end: int,
-    *,
-    table: int = 0,
-    pixel_size_nm: float | None = None,
-) -> LocTable:
-    """Return rows [start, end) of a table.
-
-    Files written here carry an index, so that only the segments that hold the rows are
-    inflated (the checksum of the whole cannot be checked then); others are read up to `end`.
-
-    Raises:
-        FormatError: As `read_smlm`, or the table has no such rows.
-    """
-    with Path(path).open("rb") as file:
-        options = ReadOptions(name=Path(path).name, pixel_size_nm=pixel_size_nm)
-        return _stored(SmlmFile(file, options), table).row_range(start, end)
-
-
-def _stored(opened: SmlmFile, index: int) -> StoredTable:
-    tables = opened.manifest.tables
-    if not 0 <= index < len(tables):
-        raise FormatError(f"{opened.archive.name}: no table {index}; there are {len(tables)}")
-    return StoredTable(opened, tables[index])
-
-
-def _check_hash(opened: SmlmFile, spec: TableSpec, table: LocTable) -> None:
-    """Compare the md5 over frame, x and y as the ShareLoc app does."""
-    digest = hashlib.md5(usedforsecurity=False)
-    for name in HASHED_COLUMNS:
-        if name not in table:
-            continue
-        with np.errstate(over="ignore"):  # As in the app, what float32 cannot say is infinite.
-            digest.update(np.ascontiguousarray(table[name], "<f4").data.cast("B"))
-    if spec.entry.get("hash") != digest.hexdigest():
-        opened.manifest.deviate(
-            f"{spec.member}: hash is not the md5 of frame, x and y: the ShareLoc app reports damage"
-        )
+        # Pixels stay pixels here: a size of 1 nm keeps unit questions out of this one.
+        yield SmlmFile(file, ReadOptions(name=Path(path).name, pixel_size_nm=1.0))
 
 
 def _is_smlm(head: bytes, file: BinaryIO) -> bool:
@@ -144,4 +122,6 @@ FORMAT = Format(
     sniff=_is_smlm,
     read=read_smlm,
     write=write_smlm,
+    stream=stream_smlm,
+    write_stream=write_smlm_stream,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import warnings
 from collections.abc import Collection, Sequence
@@ -19,20 +18,20 @@ from smlmfmt.smlm.images import THUMBNAIL
 from smlmfmt.smlm.manifest import FORMAT_VERSION
 from smlmfmt.smlm.rows import Layout
 from smlmfmt.smlm.spec import INDEX_KEY
+from smlmfmt.smlm.statistics import FLOAT32_WHOLE_MAX, Statistics
+from smlmfmt.stream import BundleStream, TableStream, gathered, stream_of
 from smlmfmt.table import Bundle, Image, LocTable
 
 __all__ = [
-    "HASHED_COLUMNS",
     "ExactnessWarning",
     "Part",
+    "complete",
     "image_members",
     "manifest_bytes",
     "manifest_of",
     "parts_of",
 ]
 
-HASHED_COLUMNS = ("frame", "x", "y")
-FLOAT32_WHOLE_MAX = 1 << 24
 LENGTHS = ("x", "y", "z")
 # What a writer decides; everything else a manifest says about its data is kept.
 _OURS = frozenset(("format_version", "formats", "files", "hash", "thumbnail"))
@@ -41,6 +40,8 @@ _OURS_IN_ENTRY = frozenset(
 )
 _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
 _NO_HASH = "0" * 32
+# No number is longer in JSON: room for one that is not known yet.
+_WIDEST = -2.2250738585072014e-308
 
 
 class ExactnessWarning(UserWarning):
@@ -49,19 +50,22 @@ class ExactnessWarning(UserWarning):
 
 @dataclass(slots=True, kw_only=True)
 class Part:
-    """A table about to be written."""
+    """A table about to be written; its entry is complete once all its rows are."""
 
-    table: LocTable
+    stream: TableStream
     member: str
     layout_name: str
     layout: Layout
-    columns: list[npt.NDArray[Any]]
     headers: list[str]
+    statistics: Statistics
     entry: dict[str, Any]
 
 
-def parts_of(tables: Sequence[LocTable], *, exact: bool) -> list[Part]:
+def parts_of(tables: Sequence[TableStream], *, exact: bool) -> list[Part]:
     """Return what is to be written of each table.
+
+    Which type holds a column exactly is known of a whole table only: with `exact`, tables are
+    taken into memory.
 
     Raises:
         HeaderError: A table has no x or no y, or two of its columns have the same header.
@@ -69,20 +73,21 @@ def parts_of(tables: Sequence[LocTable], *, exact: bool) -> list[Part]:
     """
     parts: list[Part] = []
     members: set[str] = {"manifest.json"}
-    for index, table in enumerate(tables):
+    for index, given in enumerate(tables):
+        stream = _in_memory(given) if exact else given
+        table = stream.head if stream.whole is None else stream.whole
         headers = _headers(table)
-        dtypes = [_dtype(table, name, exact=exact) for name in table.columns]
+        dtypes = [_dtype(table[name], exact=exact) for name in table.columns]
         stem = re.sub(r"[^A-Za-z0-9._-]+", "_", table.name).strip("._")
         stem = stem.rpartition(".")[0] or stem or f"table-{index}"
-        member = _unique(stem, ".bin", members)
         parts.append(
             Part(
-                table=table,
-                member=member,
+                stream=stream,
+                member=_unique(stem, ".bin", members),
                 layout_name=f"smlm-table(binary)-{index}",
                 layout=Layout(dtypes, [1] * len(dtypes)),
-                columns=[table[name] for name in table.columns],
                 headers=headers,
+                statistics=Statistics(headers),
                 entry={},
             )
         )
@@ -90,9 +95,24 @@ def parts_of(tables: Sequence[LocTable], *, exact: bool) -> list[Part]:
         warnings.warn(
             "exact types written: the ShareLoc app and shareloc-utils refuse such a file",
             ExactnessWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return parts
+
+
+def complete(part: Part, *, digest: str, segments: dict[str, Any]) -> None:
+    """Put into a part's entry what is known once its rows are written."""
+    part.entry.update(part.statistics.by_header())
+    part.entry.update(rows=part.statistics.rows, hash=digest)
+    part.entry[INDEX_KEY] = segments
+    if all(dtype == np.dtype("<f4") for dtype in part.layout.dtypes):
+        _warn_if_inexact(part)
+
+
+def _in_memory(stream: TableStream) -> TableStream:
+    if stream.whole is not None:
+        return stream
+    return stream_of(Bundle(tables=(gathered(stream),))).tables[0]
 
 
 def _headers(table: LocTable) -> list[str]:
@@ -111,12 +131,9 @@ def _headers(table: LocTable) -> list[str]:
     return headers
 
 
-def _dtype(table: LocTable, name: str, *, exact: bool) -> np.dtype[Any]:
-    values = table[name]
+def _dtype(values: npt.NDArray[Any], *, exact: bool) -> np.dtype[Any]:
     plain = np.dtype("<f4")
     if not exact:
-        if values.dtype.kind in "iu" or name in ("frame", "id"):
-            _warn_if_inexact(table, name)
         return plain
     if values.dtype.kind == "f":
         return np.dtype("<f8") if values.dtype.itemsize == 8 else plain
@@ -135,16 +152,18 @@ def _whole_dtype(values: npt.NDArray[Any]) -> np.dtype[Any]:
     return np.dtype("<f8")
 
 
-def _warn_if_inexact(table: LocTable, name: str) -> None:
-    values = table[name]
-    wide = np.abs(values.astype(np.float64))
-    if bool((np.isfinite(wide) & (wide > FLOAT32_WHOLE_MAX)).any()):
-        warnings.warn(
-            f"table {table.name!r}: {name} goes beyond {FLOAT32_WHOLE_MAX}, which float32 cannot"
-            " count exactly; exact=True keeps it, for fewer readers",
-            ExactnessWarning,
-            stacklevel=7,
-        )
+def _warn_if_inexact(part: Part) -> None:
+    head = part.stream.head
+    beyond = part.statistics.uncountable
+    for name, header in zip(head.columns, part.headers, strict=True):
+        is_counted = head[name].dtype.kind in "iu" or name in ("frame", "id")
+        if is_counted and header in beyond:
+            warnings.warn(
+                f"table {head.name!r}: {name} goes beyond {FLOAT32_WHOLE_MAX}, which float32"
+                " cannot count exactly; exact=True keeps it, for fewer readers",
+                ExactnessWarning,
+                stacklevel=7,
+            )
 
 
 def image_members(images: Sequence[Image], *, taken: Collection[str]) -> list[tuple[str, Image]]:
@@ -159,9 +178,12 @@ def image_members(images: Sequence[Image], *, taken: Collection[str]) -> list[tu
 
 
 def manifest_of(
-    bundle: Bundle, parts: Sequence[Part], images: Sequence[tuple[str, Image]]
+    bundle: BundleStream, parts: Sequence[Part], images: Sequence[tuple[str, Image]]
 ) -> dict[str, Any]:
-    """Return the manifest, complete but for hashes and indices; it shares the parts' entries."""
+    """Return the manifest, which shares the parts' entries.
+
+    What is not known before the rows are read stands in it with the longest value there can be.
+    """
     formats = {part.layout_name: _layout_object(part) for part in parts}
     files: list[dict[str, Any]] = []
     for part in parts:
@@ -203,8 +225,9 @@ def manifest_bytes(manifest: dict[str, Any]) -> bytes:
 
 
 def _layout_object(part: Part) -> dict[str, Any]:
-    units = [part.table.units[name] for name in part.table.columns]
-    lengths = [name in LENGTHS for name in part.table.columns]
+    head = part.stream.head
+    units = [head.units[name] for name in head.columns]
+    lengths = [name in LENGTHS for name in head.columns]
     return {
         "name": part.layout_name,
         "type": "table",
@@ -222,7 +245,7 @@ def _layout_object(part: Part) -> dict[str, Any]:
 
 
 def _table_entry(part: Part) -> dict[str, Any]:
-    table = part.table
+    table = part.stream.head
     kept = {"metadata": dict(table.metadata)}
     if table.format == "smlm":
         kept = {key: value for key, value in table.metadata.items() if key not in _OURS_IN_ENTRY}
@@ -237,24 +260,11 @@ def _table_entry(part: Part) -> dict[str, Any]:
         "type": "table",
         "format": part.layout_name,
         "channel": table.channel or "default",
-        "rows": len(table),
+        "rows": part.stream.rows_max,
         "offset": {"x": 0, "y": 0},
-        "min": _statistic(part, np.min),
-        "max": _statistic(part, np.max),
-        "avg": _statistic(part, np.mean),
+        **{key: dict.fromkeys(part.headers, _WIDEST) for key in ("min", "max", "avg")},
         "hash": _NO_HASH,
     }
-
-
-def _statistic(part: Part, measure: Any) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for header, values in zip(part.headers, part.columns, strict=True):
-        value = math.nan
-        if len(values):
-            with np.errstate(all="ignore"):
-                value = float(measure(values, **({"dtype": "f8"} if measure is np.mean else {})))
-        found[header] = value if math.isfinite(value) else None
-    return found
 
 
 def _image_layout(image: Image, count: int) -> tuple[str, dict[str, Any]]:

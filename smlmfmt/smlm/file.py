@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from smlmfmt import deflate, delimited
+from smlmfmt import delimited
 from smlmfmt.columns import LENGTHS, ColumnName, canonical_names, in_nanometres, normal_unit
 from smlmfmt.errors import ArchiveError, HeaderError, RowError
 from smlmfmt.format import ReadOptions
 from smlmfmt.smlm.archive import DEFLATED, Archive, Entry
+from smlmfmt.smlm.content import Content
 from smlmfmt.smlm.images import find
 from smlmfmt.smlm.manifest import MANIFEST_SIZE_MAX, parse_manifest
 from smlmfmt.smlm.rows import Columns, Layout, transposed_columns
-from smlmfmt.smlm.spec import Manifest, Segments, TableSpec
-from smlmfmt.table import LocTable
+from smlmfmt.smlm.spec import Manifest, TableSpec
+from smlmfmt.stream import TableStream, chosen, selected, stream_of
+from smlmfmt.table import Bundle, LocTable
 
 __all__ = ["SmlmFile", "StoredTable"]
 
@@ -44,6 +44,11 @@ class SmlmFile:
         for spec in self.manifest.tables:
             yield StoredTable(self, spec).whole()
 
+    def streams(self) -> Iterator[TableStream]:
+        """Yield the tables as streams, of the columns that the options ask for."""
+        for spec in self.manifest.tables:
+            yield StoredTable(self, spec, only=self.options.only).stream()
+
     def _manifest_entry(self) -> Entry:
         entries = self.archive.entries
         if "manifest.json" in entries:
@@ -66,7 +71,10 @@ class StoredTable:
         RowError: Manifest and archive disagree on the number of rows.
     """
 
-    def __init__(self, opened: SmlmFile, spec: TableSpec) -> None:
+    def __init__(
+        self, opened: SmlmFile, spec: TableSpec, *, only: Sequence[str] | None = None
+    ) -> None:
+        self._only = only
         self._archive = opened.archive
         self._options = opened.options
         self._manifest = opened.manifest
@@ -78,73 +86,90 @@ class StoredTable:
         if entry.method != DEFLATED:
             opened.manifest.deviate(f"{spec.member}: stored uncompressed; the rule is DEFLATE")
         self._entry = entry
-        self._is_plain = spec.text is None and not spec.is_transposed
+        self._content: Content | None = None
         if spec.text is None:
             self._layout = Layout(spec.dtypes, spec.counts)
             self._rows = self._agreed_rows()
+            self._names = self._column_names()
+            self._wanted: Sequence[int] = range(len(self._names))
+        if spec.text is None and not spec.is_transposed:
+            self._wanted = self._wanted_columns()
+            self._content = Content(
+                self._archive,
+                entry,
+                row_size=self._layout.row_size,
+                segments=spec.segments,
+                warn=self._warn,
+            )
+
+    def stream(self) -> TableStream:
+        """Return the table as a stream: native for rows of bytes, else of the whole table."""
+        if self._content is None:
+            found = stream_of(Bundle(tables=(self.whole(),))).tables[0]
+            return found if self._only is None else selected(found, self._only)
+        head = self._as_table([np.empty(0, self._native(index)) for index in self._wanted])
+        return TableStream(
+            head=head, rows_max=self._rows, blocks=self._blocks, section=self._section
+        )
 
     def whole(self) -> LocTable:
         """Return the table, checked against its checksum."""
         if self._spec.text is not None:
             return self._read_text()
-        if self._spec.is_transposed:
-            return self._as_table(self._read_transposed())
-        columns = self._columns()
-        segments = self._segments() if columns.is_whole else None
-        if segments is not None:
-            try:
-                self._fill_segments(columns, segments)
-                return self._as_table(columns.arrays)
-            except deflate.DeflateError as error:
-                self._warn(f"segment index not used: {error}")
-        rows = columns.span()
-        for piece in self._archive.stream(self._entry):
-            rows.take(piece)
-        rows.finish()
-        return self._as_table(columns.arrays)
+        return self._as_table(self._arrays())
 
-    def blocks(self, rows: int) -> Iterator[LocTable]:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The canonical names of the stored columns."""
+        if self._spec.text is not None:
+            return self.whole().columns
+        return tuple(column.name for column in self._names)
+
+    def stored(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the columns as they are stored, no offset added and no unit changed."""
+        if self._spec.text is not None:
+            table = self.whole()
+            return {name: table[name] for name in table.columns}
+        names = (self._names[index].name for index in self._wanted)
+        return dict(zip(names, self._arrays(), strict=True))
+
+    def _arrays(self) -> list[npt.NDArray[Any]]:
+        if self._content is None:
+            return self._read_transposed()
+        columns = Columns(
+            self._layout,
+            rows=self._rows,
+            compressed_size=self._entry.compressed_size,
+            what=self._what,
+            wanted=self._wanted,
+        )
+        self._content.fill(columns)
+        return columns.arrays
+
+    def _blocks(self, rows: int) -> Iterator[LocTable]:
         """Yield the table in blocks of at most `rows` rows."""
-        if not self._is_plain:
-            whole = self.whole()
-            for start in range(0, len(whole), rows):
-                yield sliced(whole, start, start + rows)
-            return
-        size = rows * self._layout.row_size
+        assert self._content is not None
+        size = min(rows, max(self._rows, 1)) * self._layout.row_size
         rest = bytearray()
-        for piece in self._archive.stream(self._entry):
+        for piece in self._content.pieces():
             rest += piece
             while len(rest) >= size:
-                yield self._block(bytes(rest[:size]))
+                yield self._block(rest[:size])
                 del rest[:size]
         if rest:
-            yield self._block(bytes(rest))
+            yield self._block(rest)
 
-    def row_range(self, start: int, end: int) -> LocTable:
-        """Return rows [start, end), inflating only their segments if there is an index."""
-        whole = None if self._is_plain else self.whole()
-        rows = self._rows if whole is None else len(whole)
-        if not 0 <= start <= end <= rows:
-            raise RowError(f"{self._what}: no rows {start} to {end}; there are {rows}")
-        if whole is not None:
-            return sliced(whole, start, end)
-        segments = self._segments()
-        first = 0
-        pieces: Iterable[bytes] = self._archive.stream(self._entry)
-        if segments is not None and start < end:
-            first = start // segments.rows
-            compressed = self._pieces(segments, first, (end - 1) // segments.rows + 1)
-            pieces = chain.from_iterable(piece.inflated() for piece in compressed)
-            first *= segments.rows
-        size = self._layout.row_size
-        try:
-            content = _cut(pieces, (start - first) * size, (end - first) * size)
-        except deflate.DeflateError as error:
-            raise ArchiveError(f"{self._what}: {error}; the file is damaged") from error
-        return self._block(content)
+    def _section(self, start: int, end: int) -> LocTable:
+        """Return rows [start, end)."""
+        assert self._content is not None
+        if not 0 <= start <= end <= self._rows:
+            raise RowError(f"{self._what}: no rows {start} to {end}; there are {self._rows}")
+        return self._block(self._content.section(start, end))
 
     def _warn(self, text: str) -> None:
-        self._manifest.warnings.append(f"{self._spec.member}: {text}")
+        warning = f"{self._spec.member}: {text}"
+        if warning not in self._manifest.warnings:  # Said once, however many blocks there are.
+            self._manifest.warnings.append(warning)
 
     def _agreed_rows(self) -> int:
         held, rest = divmod(self._entry.size, self._layout.row_size)
@@ -155,55 +180,6 @@ class StoredTable:
                 f" has {self._entry.size} B; the manifest does not fit the table"
             )
         return rows
-
-    def _segments(self) -> Segments | None:
-        """Return the index of independent segments if it fits the member."""
-        segments = self._spec.segments
-        if segments is None or self._entry.method != DEFLATED:
-            return None
-        count = max(1, -(-self._rows // segments.rows))
-        if len(segments.sizes) != count or sum(segments.sizes) != self._entry.compressed_size:
-            self._warn("its segment index does not fit it")
-            return None
-        return segments
-
-    def _pieces(self, segments: Segments, start: int, end: int) -> Iterator[_Piece]:
-        """Yield the segments [start, end), still compressed."""
-        at = self._archive.data_start(self._entry) + sum(segments.sizes[:start])
-        for index in range(start, end):
-            size = segments.sizes[index]
-            first = index * segments.rows
-            yield _Piece(
-                data=self._archive.at(at, size),
-                start=first,
-                end=min(first + segments.rows, self._rows),
-                row_size=self._layout.row_size,
-                is_last=index == len(segments.sizes) - 1,
-            )
-            at += size
-
-    def _columns(self) -> Columns:
-        size = self._entry.compressed_size
-        return Columns(self._layout, rows=self._rows, compressed_size=size, what=self._what)
-
-    def _fill_segments(self, columns: Columns, segments: Segments) -> None:
-        """Inflate all segments into their rows, in threads, and check the checksum of all."""
-
-        def fill(piece: _Piece) -> tuple[int, int]:
-            rows = columns.span(piece.start, piece.end)
-            crc = 0
-            for content in piece.inflated():
-                crc = deflate.crc32(content, crc)
-                rows.take(content)
-            rows.finish()
-            return crc, (piece.end - piece.start) * piece.row_size
-
-        whole = 0
-        pieces = self._pieces(segments, 0, len(segments.sizes))
-        for crc, size in deflate.in_threads(fill, pieces):
-            whole = deflate.crc32_combined(whole, crc, size)
-        if whole != self._entry.crc:
-            raise deflate.DeflateError("the checksum differs")
 
     def _read_transposed(self) -> list[npt.NDArray[Any]]:
         spec = self._spec
@@ -232,10 +208,21 @@ class StoredTable:
             format="smlm",
         )
 
-    def _block(self, content: bytes) -> LocTable:
-        return self._as_table([view.copy() for view in self._layout.views(content)])
+    def _block(self, content: bytes | bytearray) -> LocTable:
+        views = self._layout.views(memoryview(content))
+        return self._as_table([views[index].astype(self._native(index)) for index in self._wanted])
 
-    def _names(self) -> list[ColumnName]:
+    def _native(self, index: int) -> np.dtype[Any]:
+        return self._layout.dtypes[index].newbyteorder("=")
+
+    def _wanted_columns(self) -> Sequence[int]:
+        """Return the indices of the columns to be read, in the order asked for."""
+        if self._only is None:
+            return range(len(self._names))
+        names = [column.name for column in self._names]
+        return [names.index(name) for name in chosen(names, self._only, what=self._what)]
+
+    def _column_names(self) -> list[ColumnName]:
         spec = self._spec
         sources: list[str] = []
         units: list[str] = []
@@ -259,7 +246,7 @@ class StoredTable:
         spec = self._spec
         columns: dict[str, npt.NDArray[Any]] = {}
         units: dict[str, str] = {}
-        names = self._names()
+        names = [self._names[index] for index in self._wanted]
         for column, values in zip(names, arrays, strict=True):
             columns[column.name], units[column.name] = in_nanometres(
                 _moved(values, spec.offsets.get(column.source, 0.0)),
@@ -283,47 +270,6 @@ class StoredTable:
             metadata=dict(spec.entry),
             format="smlm",
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Piece:
-    """One compressed segment and the rows [start, end) it holds."""
-
-    data: bytes
-    start: int
-    end: int
-    row_size: int
-    is_last: bool
-
-    def inflated(self) -> Iterator[bytes]:
-        size = (self.end - self.start) * self.row_size
-        return deflate.inflate_segment(self.data, size=size, is_last=self.is_last)
-
-
-def sliced(table: LocTable, start: int, end: int) -> LocTable:
-    """Return rows [start, end) of a table with all it says about itself."""
-    return LocTable(
-        {name: table[name][start:end] for name in table.columns},
-        table.units,
-        name=table.name,
-        channel=table.channel,
-        frame_origin=table.frame_origin,
-        source_names=table.source_names,
-        metadata=table.metadata,
-        format=table.format,
-    )
-
-
-def _cut(pieces: Iterable[bytes], start: int, end: int) -> bytes:
-    """Return bytes [start, end) of a stream, reading no further than needed."""
-    found = []
-    at = 0
-    for piece in pieces:
-        found.append(piece[max(0, start - at) : max(0, end - at)])
-        at += len(piece)
-        if at >= end:
-            break
-    return b"".join(found)
 
 
 def _default_unit(name: str) -> str:

@@ -76,15 +76,20 @@ class Columns:
         rows: How many rows will come; not believed until they do.
         compressed_size: Size of the member in the file, which is a fact.
         what: File and table, for messages.
+        wanted: Indices of the columns to be filled.
     """
 
-    def __init__(self, layout: Layout, *, rows: int, compressed_size: int, what: str) -> None:
+    def __init__(
+        self, layout: Layout, *, rows: int, compressed_size: int, what: str, wanted: Sequence[int]
+    ) -> None:
         self._layout = layout
         self._rows = rows
         self._what = what
+        self.wanted = tuple(wanted)
         granted = max(GRANT_ROWS_MIN, GRANT_RATIO * compressed_size // layout.row_size)
         self.arrays = [
-            np.empty(min(rows, granted), dtype.newbyteorder("=")) for dtype in layout.dtypes
+            np.empty(min(rows, granted), layout.dtypes[index].newbyteorder("="))
+            for index in self.wanted
         ]
 
     @property
@@ -153,8 +158,8 @@ class Span:
         for start in range(0, len(rows), step):
             views = self._layout.views(rows[start : start + step])
             block_end = self._at + len(views[0])
-            for array, view in zip(self._columns.arrays, views, strict=True):
-                array[self._at : block_end] = view
+            for array, index in zip(self._columns.arrays, self._columns.wanted, strict=True):
+                array[self._at : block_end] = views[index]
             self._at = block_end
 
 

@@ -465,13 +465,13 @@ def test_lone_surrogates_do_not_travel_on() -> None:
 
 def test_rows_by_range_and_blocks(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.smlm", pack())
-    assert smlm.read_rows(path, 1, 3)["frame"].tolist() == [2, 3]
-    assert len(smlm.read_rows(path, 1, 1)) == 0
-    assert [block["frame"].tolist() for block in smlm.iter_blocks(path, rows=2)] == [[1, 2], [3]]
+    assert smlmfmt.read(path, rows=(1, 3)).tables[0]["frame"].tolist() == [2, 3]
+    assert len(smlmfmt.read(path, rows=(1, 1)).tables[0]) == 0
+    assert [block["frame"].tolist() for block in smlmfmt.iter_blocks(path, rows=2)] == [[1, 2], [3]]
     with pytest.raises(RowError, match="there are 3"):
-        smlm.read_rows(path, 0, 4)
+        smlmfmt.read(path, rows=(0, 4)).tables[0]
     with pytest.raises(smlmfmt.FormatError, match="no table 1"):
-        smlm.read_rows(path, 0, 1, table=1)
+        smlmfmt.read(path, rows=(0, 1), table=1).tables[0]
 
 
 def test_text_and_transposed_tables_by_range_and_blocks(tmp_path: Path) -> None:
@@ -480,5 +480,5 @@ def test_text_and_transposed_tables_by_range_and_blocks(tmp_path: Path) -> None:
     )
     text = saved(tmp_path / "a.zip", pack(text_manifest(), {"a.csv": b"frame,x,y\n1,2,3\n2,4,5\n"}))
     for path in (old, text):
-        assert smlm.read_rows(path, 1, 2)["frame"].tolist() == [2]
-        assert next(smlm.iter_blocks(path, rows=1))["frame"].tolist() == [1]
+        assert smlmfmt.read(path, rows=(1, 2)).tables[0]["frame"].tolist() == [2]
+        assert next(smlmfmt.iter_blocks(path, rows=1))["frame"].tolist() == [1]

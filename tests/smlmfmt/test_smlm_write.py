@@ -106,8 +106,10 @@ def test_segments_of_whole_rows(rows: int, tmp_path: Path, monkeypatch: pytest.M
         (rows // 2, rows // 2),
         (max(0, rows - 1), rows),
     ):
-        np.testing.assert_array_equal(smlm.read_rows(path, start, end)["x"], table["x"][start:end])
-    blocks = list(smlm.iter_blocks(path, rows=37))
+        np.testing.assert_array_equal(
+            smlmfmt.read(path, rows=(start, end)).tables[0]["x"], table["x"][start:end]
+        )
+    blocks = list(smlmfmt.iter_blocks(path, rows=37))
     assert sum(map(len, blocks)) == rows
     if rows:
         np.testing.assert_array_equal(np.concatenate([b["y"] for b in blocks]), table["y"])
@@ -125,7 +127,7 @@ def test_range_inflates_only_its_segments(tmp_path: Path, monkeypatch: pytest.Mo
         return inflate(data, size=size, is_last=is_last)
 
     monkeypatch.setattr(deflate, "inflate_segment", counted)
-    assert smlm.read_rows(path, 450, 520)["frame"][0] == 451
+    assert smlmfmt.read(path, rows=(450, 520)).tables[0]["frame"][0] == 451
     assert len(asked) == 2
 
 
@@ -301,7 +303,7 @@ def test_zip64_sizes_are_written_where_needed(monkeypatch: pytest.MonkeyPatch) -
 def test_rows_beyond_the_table(tmp_path: Path) -> None:
     smlmfmt.write(tmp_path / "a.smlm", sample(3))
     with pytest.raises(RowError):
-        smlm.read_rows(tmp_path / "a.smlm", 2, 5)
+        smlmfmt.read(tmp_path / "a.smlm", rows=(2, 5)).tables[0]
 
 
 FLOATS = hnp.arrays(np.float32, st.just(7), elements=st.floats(width=32))
