@@ -1,6 +1,6 @@
 """Read, write and measure localization tables of single-molecule microscopy."""
 
-from smlmfmt.conversion import Conversion, convert
+from smlmfmt.conversion import Conversion, Progress, convert
 from smlmfmt.errors import FormatError
 from smlmfmt.format import FormatInfo
 from smlmfmt.registry import formats, iter_blocks, media_type, read, sniff, write
@@ -13,6 +13,7 @@ __all__ = [
     "FormatInfo",
     "Image",
     "LocTable",
+    "Progress",
     "convert",
     "formats",
     "iter_blocks",

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from smlmfmt.columns import canonical_name, canonical_names, is_length
+from smlmfmt.deflate import in_threads
 from smlmfmt.delimited import table_of
 from smlmfmt.errors import FormatError, HeaderError, UnitError
 from smlmfmt.format import Format, FormatInfo, ReadOptions, WriteOptions
@@ -20,7 +21,7 @@ from smlmfmt.stream import BundleStream, stream_of
 from smlmfmt.table import Bundle, LocTable
 from smlmfmt.text import Text, open_text, read_rows, row_warnings, split_line
 from smlmfmt.text_cells import Dialect
-from smlmfmt.text_numbers import format_column
+from smlmfmt.text_numbers import format_rows
 from smlmfmt.text_stream import by_blocks
 
 __all__ = ["FORMAT", "FORMAT_XLS", "read_thunderstorm", "write_thunderstorm"]
@@ -99,10 +100,11 @@ def write_thunderstorm_stream(
     table = stream.tables[0]
     names = _headers(table.head)
     file.write((delimiter.join(f'"{name}"' for name in names) + "\n").encode())
-    for block in table.blocks(BLOCK_ROWS):
-        columns = [format_column(values) for values in _columns(block)]
-        lines = map(delimiter.join, zip(*columns, strict=True))
-        file.write(("\n".join(lines) + "\n").encode())
+
+    def formatted(block: LocTable) -> bytes:
+        return format_rows(list(_columns(block)), delimiter=delimiter)
+
+    file.writelines(in_threads(formatted, table.blocks(BLOCK_ROWS)))
 
 
 def _header_line(text: Text) -> int:

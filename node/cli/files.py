@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 import click
 
 import smlmfmt
-from node.cli.terminal import json_option, plain, print_facts, print_json, print_table
+from node.cli.terminal import Progress, json_option, plain, print_facts, print_json, print_table
 from node.errors import InputError
 from node.ingest.reading import ReadingOptions, check_written_format
 from node.web.quantities import (
@@ -135,9 +135,12 @@ def info_command(file: Path, *, reading: ReadingOptions, as_json: bool) -> None:
       locmesh info cell1.smlm --json
     """  # noqa: D301
     bundle = reading.read(file)
-    deviations = smlm.deviations(file) if bundle.format == "smlm" else []
+    is_smlm = bundle.format == "smlm"
+    deviations = smlm.deviations(file) if is_smlm else []
+    hashes = smlm.hashes(file) if is_smlm else []
     if as_json:
-        print_json(_info_document(file, bundle, deviations))
+        document = _info_document(file, bundle, deviations)
+        print_json(document | {"hashes": [dataclasses.asdict(item) for item in hashes]})
         return
     print_facts(
         {
@@ -146,6 +149,7 @@ def info_command(file: Path, *, reading: ReadingOptions, as_json: bool) -> None:
             "Size": format_size(file.stat().st_size),
             "Tables": len(bundle.tables),
             "Images": len(bundle.images) or None,
+            "Stated md5": _hash_fact(hashes),
         }
     )
     for table in bundle.tables[:TABLES_SHOWN]:
@@ -181,25 +185,20 @@ def convert_command(  # noqa: PLR0913 - one parameter per option.
     check_written_format(to_format)
     _check_target(target, source)
     _check_suffix(target, to_format)
-    bundle = reading.read(source)
-    with warnings.catch_warnings(record=True) as caught:
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        Progress(source.name, total=source.stat().st_size) as bar,
+    ):
         warnings.simplefilter("always")
-        smlmfmt.write(
-            target,
-            bundle,
-            format=to_format,
-            exact=exact,
-            pixel_size_nm=reading.pixel_size_nm,
-        )
-    notes = [*bundle.warnings, *(str(warning.message) for warning in caught)]
-    rows = sum(map(len, bundle.tables))
+        done = reading.convert(source, target, to_format=to_format, exact=exact, progress=bar.reach)
+    notes = [*done.warnings, *(str(warning.message) for warning in caught)]
     if as_json:
         print_json(
             {
                 "path": str(target),
-                "from": bundle.format,
-                "tables": len(bundle.tables),
-                "rows": rows,
+                "from": done.format,
+                "tables": done.tables,
+                "rows": done.rows,
                 "size": target.stat().st_size,
                 "warnings": notes,
             }
@@ -207,7 +206,7 @@ def convert_command(  # noqa: PLR0913 - one parameter per option.
         return
     _print_notes("Note", notes)
     size = format_size(target.stat().st_size)
-    click.echo(plain(f"{target}: {format_exact(rows)} localizations, {size}"))
+    click.echo(plain(f"{target}: {format_exact(done.rows)} localizations, {size}"))
 
 
 @click.command("render")
@@ -318,6 +317,19 @@ def _print_more(count: int, what: str) -> None:
 
 def _cut(text: str, length_max: int = NAME_LENGTH_MAX) -> str:
     return plain(text if len(text) <= length_max else text[: length_max - 3] + "...")
+
+
+def _hash_fact(hashes: Sequence[smlm.StatedHash]) -> str | None:
+    """Say how many of the hashes in a manifest are those of the data. They are often stale."""
+    if not hashes:
+        return None
+    agree = sum(item.agrees for item in hashes)
+    others = ", ".join(
+        f"{_cut(item.name)} {'differs' if item.stated else 'states none'}"
+        for item in hashes[:NOTES_SHOWN]
+        if not item.agrees
+    )
+    return f"{agree} of {len(hashes)} agree" + (f" ({others})" if others else "")
 
 
 def _density(per_um2: float) -> str:

@@ -101,6 +101,11 @@ class Progress:
         """Count on."""
         self._bar.update(amount)
 
+    def reach(self, done: int, total: int) -> None:
+        """Count up to so many of so many in all."""
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+
     def say(self, what: str) -> None:
         """Name what is being worked on now."""
         if what != self._said:

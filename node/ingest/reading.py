@@ -42,6 +42,44 @@ class ReadingOptions:
             InputError: No known format fits it, or the format named is none.
             FormatError: It is not what its format says it must be.
         """
+        return smlmfmt.read(
+            path,
+            format=self._known_format(path),
+            columns=self.columns or None,
+            pixel_size_nm=self.pixel_size_nm,
+            on_error="skip" if self.on_error == "skip" else "raise",
+            variant=self.variant,
+        )
+
+    def convert(
+        self,
+        path: Path,
+        target: Path,
+        *,
+        to_format: str | None,
+        exact: bool,
+        progress: smlmfmt.Progress | None = None,
+    ) -> smlmfmt.Conversion:
+        """Write a localization file in another format, block by block where both can.
+
+        Raises:
+            InputError: No known format fits it, or the format named is none.
+            FormatError: It is not what its format says it must be, or cannot be said in the other.
+        """
+        return smlmfmt.convert(
+            path,
+            target,
+            source_format=self._known_format(path),
+            format=to_format,
+            columns=self.columns or None,
+            pixel_size_nm=self.pixel_size_nm,
+            on_error="skip" if self.on_error == "skip" else "raise",
+            variant=self.variant,
+            exact=exact,
+            progress=progress,
+        )
+
+    def _known_format(self, path: Path) -> str:
         name = self.format_of(path)
         if name is None:
             raise InputError(
@@ -49,14 +87,7 @@ class ReadingOptions:
                 "delimited table, say which column is what: --column x=NAME --column y=NAME"
             )
         check_format(name)
-        return smlmfmt.read(
-            path,
-            format=name,
-            columns=self.columns or None,
-            pixel_size_nm=self.pixel_size_nm,
-            on_error="skip" if self.on_error == "skip" else "raise",
-            variant=self.variant,
-        )
+        return name
 
 
 def check_format(name: str | None) -> None:

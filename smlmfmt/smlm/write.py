@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import tempfile
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -160,6 +159,8 @@ class _OrderedHash:
     """
 
     def __init__(self, columns: int, *, folder: str | None) -> None:
+        import tempfile  # noqa: PLC0415 - only streams need it, and it brings a lot along.
+
         self._digest = hashlib.md5(usedforsecurity=False)
         self._waiting = [
             tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed when we are left.
