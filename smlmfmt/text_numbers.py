@@ -13,8 +13,10 @@ __all__ = ["format_column", "format_rows"]
 
 # Fewer rows are written before the fast writer is imported.
 FAST_ROWS_MIN = 16_384
-# Between these, and at 0, Arrow writes the same shortest text as we do.
-_PLAIN_MIN, _PLAIN_MAX = 1e-4, 1e10
+# Between these, and at 0, Arrow writes the same shortest text as we do. (Whole numbers beyond what
+# float32 counts are shorter for it than they are.)
+_PLAIN_MIN = 1e-4
+_PLAIN_MAX = {np.dtype(np.float32): float(1 << 24), np.dtype(np.float64): 1e10}
 
 _WHOLE_MAX = 1 << 53
 _DECIMALS_MAX = 7
@@ -57,10 +59,11 @@ def format_rows(columns: Sequence[npt.NDArray[Any]], *, delimiter: str) -> bytes
 def _is_plain(values: npt.NDArray[Any]) -> bool:
     if values.dtype.kind in "iu":
         return True
-    if values.dtype not in (np.float32, np.float64):
+    high = _PLAIN_MAX.get(values.dtype)
+    if high is None:
         return False
     sizes = np.abs(values)
-    is_plain = (sizes >= _PLAIN_MIN) & (sizes < _PLAIN_MAX)
+    is_plain = (sizes >= _PLAIN_MIN) & (sizes < high)
     if not is_plain.all():
         is_plain |= (values == 0) & ~np.signbit(values)
     return bool(is_plain.all())

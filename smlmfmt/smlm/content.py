@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import chain
 
 from smlmfmt import deflate
-from smlmfmt.errors import ArchiveError
 from smlmfmt.smlm.archive import DEFLATED, Archive, Entry
 from smlmfmt.smlm.rows import Columns
 from smlmfmt.smlm.spec import Segments
@@ -90,18 +89,23 @@ class Content:
         Raises:
             ArchiveError: The member is damaged.
         """
-        pieces: Iterable[bytes] = self._archive.stream(self._entry)
-        first = 0
         if self._segments is not None and start < end:
-            index, stop = start // self._segments.rows, (end - 1) // self._segments.rows + 1
-            compressed = self._compressed(self._segments, index, stop)
-            pieces = chain.from_iterable(piece.inflated() for piece in compressed)
-            first = index * self._segments.rows
-        try:
-            return _cut(pieces, (start - first) * self._row_size, (end - first) * self._row_size)
-        except deflate.DeflateError as error:
-            what = f"{self._archive.name}: member {self._entry.name!r}"
-            raise ArchiveError(f"{what}: {error}; the file is damaged") from error
+            try:
+                return self._segment_section(self._segments, start, end)
+            except deflate.DeflateError as error:
+                self._warn(f"segment index not used: {error}")
+        pieces = self._archive.stream(self._entry)
+        return _cut(pieces, start * self._row_size, end * self._row_size)
+
+    def _segment_section(self, segments: Segments, start: int, end: int) -> bytes:
+        first, stop = start // segments.rows, (end - 1) // segments.rows + 1
+        compressed = self._compressed(segments, first, stop)
+        pieces = chain.from_iterable(piece.inflated() for piece in compressed)
+        skipped = first * segments.rows
+        found = _cut(pieces, (start - skipped) * self._row_size, (end - skipped) * self._row_size)
+        for _ in pieces:  # Only a segment inflated to its end shows that its place was right.
+            pass
+        return found
 
     def _believed(self, segments: Segments | None) -> Segments | None:
         """Return an index if it fits the member."""

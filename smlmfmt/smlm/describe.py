@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smlmfmt.errors import HeaderError, UnitError
-from smlmfmt.smlm.images import THUMBNAIL
+from smlmfmt.smlm.images import LAYOUT, THUMBNAIL
 from smlmfmt.smlm.manifest import FORMAT_VERSION
 from smlmfmt.smlm.rows import Layout
 from smlmfmt.smlm.spec import INDEX_KEY
@@ -38,6 +38,8 @@ _OURS = frozenset(("format_version", "formats", "files", "hash", "thumbnail"))
 _OURS_IN_ENTRY = frozenset(
     ("name", "type", "format", "channel", "rows", "offset", "min", "max", "avg", "hash", INDEX_KEY)
 )
+# Where a picture lies (offset) and what it holds (min, max) stay with it.
+_OURS_IN_IMAGE = frozenset(("name", "type", "format", "channel", "hash", LAYOUT))
 _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
 _NO_HASH = "0" * 32
 # No number is longer in JSON: room for one that is not known yet.
@@ -273,6 +275,7 @@ def _image_layout(image: Image, count: int) -> tuple[str, dict[str, Any]]:
         key = suffix[1:]
         return key, {"name": key, "type": "image", "mode": "binary", "extension": suffix}
     key = f"smlm-image(binary)-{count}"
+    given = image.metadata.get(LAYOUT)
     return key, {
         "name": key,
         "type": "image",
@@ -281,21 +284,22 @@ def _image_layout(image: Image, count: int) -> tuple[str, dict[str, Any]]:
         "dtype": image.dtype or "uint8",
         "shape": list(image.shape or (len(image.data),)),
         "offset": 0,
+        **(given if isinstance(given, dict) else {}),
     }
 
 
 def _image_entry(member: str, image: Image, key: str) -> dict[str, Any]:
-    kept = {name: value for name, value in image.metadata.items() if name not in _OURS_IN_ENTRY}
+    kept = {name: value for name, value in image.metadata.items() if name not in _OURS_IN_IMAGE}
     size = {"size": list(image.shape)} if image.shape and key in ("png", "jpg") else {}
     return {
         "tags": [],
+        "offset": {"x": 0, "y": 0},
         **kept,
         **size,
         "name": member,
         "type": "image",
         "format": key,
         "channel": image.channel or "default",
-        "offset": {"x": 0, "y": 0},
         "hash": hashlib.md5(image.data, usedforsecurity=False).hexdigest(),
     }
 

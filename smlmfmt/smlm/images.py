@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Iterator
 
 from smlmfmt.smlm.archive import Archive, Entry
@@ -11,8 +12,16 @@ from smlmfmt.smlm.manifest import IMAGE_SUFFIXES
 from smlmfmt.smlm.spec import ImageSpec, Manifest, member_name
 from smlmfmt.table import Image
 
-__all__ = ["THUMBNAIL", "read_images"]
+__all__ = ["LAYOUT", "THUMBNAIL", "find", "read_images"]
 
+# The key of an image's metadata under which a raw array's format object is kept.
+LAYOUT = "layout"
+DTYPE_SIZES = {
+    **dict.fromkeys(("uint8", "int8"), 1),
+    **dict.fromkeys(("uint16", "int16", "float16"), 2),
+    **dict.fromkeys(("uint32", "int32", "float32"), 4),
+    **dict.fromkeys(("uint64", "int64", "float64"), 8),
+}
 THUMBNAIL = "thumbnail"
 IMAGE_SIZE_MAX = 1 << 30
 THUMBNAIL_SIZE_MAX = 8 << 20
@@ -39,15 +48,29 @@ def find(archive: Archive, folder: str, member: str) -> Entry | None:
 
 
 def _image(spec: ImageSpec, data: bytes) -> Image:
+    layout = {LAYOUT: dict(spec.layout)} if spec.layout else {}
     return Image(
         name=spec.member,
         data=data,
         media_type=spec.media_type,
         channel=spec.channel,
-        shape=spec.shape,
+        shape=_whole_shape(spec, len(data)),
         dtype=spec.dtype,
-        metadata=dict(spec.entry),
+        metadata={**spec.entry, **layout},
     )
+
+
+def _whole_shape(spec: ImageSpec, size: int) -> tuple[int, ...] | None:
+    """Return a shape whose one open size, if any, is what the bytes hold; else without it."""
+    if spec.shape is None:
+        return None
+    known = tuple(length for length in spec.shape if length is not None)
+    item_size = DTYPE_SIZES.get(spec.dtype, 0) * math.prod(known)
+    offset = spec.layout.get("offset")
+    held = size - offset if isinstance(offset, int) else size
+    if len(spec.shape) - len(known) != 1 or not item_size or held < 0 or held % item_size:
+        return known
+    return tuple(held // item_size if length is None else length for length in spec.shape)
 
 
 def _thumbnail(archive: Archive, manifest: Manifest, *, folder: str) -> Iterator[Image]:

@@ -15,13 +15,21 @@ from smlmfmt.errors import HeaderError, SizeLimitError
 from smlmfmt.smlm.spec import ImageSpec, Manifest, integer, member_name, plain_text, short
 from smlmfmt.smlm.tables import TableParser
 
-__all__ = ["FORMAT_VERSION", "IMAGE_SUFFIXES", "MANIFEST_SIZE_MAX", "parse_manifest"]
+__all__ = [
+    "FORMAT_VERSION",
+    "IMAGE_SUFFIXES",
+    "MANIFEST_SIZE_MAX",
+    "RAW_LAYOUT_KEYS",
+    "parse_manifest",
+]
 
 FORMAT_VERSION = "0.2"
 
 MANIFEST_SIZE_MAX = 16 << 20
 MANIFEST_DEPTH_MAX = 32
 FILE_COUNT_MAX = 1024
+# What a format object says of raw pixels, as it says it.
+RAW_LAYOUT_KEYS = ("dtype", "shape", "offset", "units", "description")
 IMAGE_SUFFIXES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
 
@@ -147,22 +155,32 @@ def _image(
 ) -> ImageSpec:
     key = str(entry.get("format", "")).lower()
     media_type = IMAGE_SUFFIXES.get("." + key) or IMAGE_SUFFIXES.get(suffix)
-    shape, dtype = None, ""
     if media_type is None:
-        media_type = "application/octet-stream"
         sizes = layout.get("shape")
+        open_shape: tuple[int | None, ...] | None = None
         if isinstance(sizes, list):
-            shape = tuple(
-                integer(size, where=f"{where}: shape") for size in sizes if size is not None
+            open_shape = tuple(
+                None if size is None else integer(size, where=f"{where}: shape") for size in sizes
             )
-        dtype = str(layout.get("dtype", "")).lower()
-    elif isinstance(entry.get("size"), list):
-        shape = tuple(integer(size, where=f"{where}: size") for size in entry["size"])
+        return ImageSpec(
+            member=entry["name"],
+            channel=plain_text(entry.get("channel")),
+            media_type="application/octet-stream",
+            shape=open_shape,
+            dtype=str(layout.get("dtype", "")).lower(),
+            layout={key: layout[key] for key in RAW_LAYOUT_KEYS if key in layout},
+            entry=entry,
+        )
+    given = entry.get("size")
+    shape = None
+    if isinstance(given, list):
+        shape = tuple(integer(size, where=f"{where}: size") for size in given)
     return ImageSpec(
         member=entry["name"],
         channel=plain_text(entry.get("channel")),
         media_type=media_type,
         shape=shape,
-        dtype=dtype,
+        dtype="",
+        layout={},
         entry=entry,
     )

@@ -64,13 +64,19 @@ class TableSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
-    """One picture; `shape` and `dtype` only for raw arrays."""
+    """One picture; `dtype` and `layout` only for raw arrays.
+
+    Attributes:
+        shape: Sizes; None among those of a raw array for the one that its bytes decide.
+        layout: What the format object says of a raw array, as it says it.
+    """
 
     member: str
     channel: str
     media_type: str
-    shape: tuple[int, ...] | None
+    shape: tuple[int | None, ...] | None
     dtype: str
+    layout: Mapping[str, Any]
     entry: Mapping[str, Any]
 
 

@@ -238,12 +238,13 @@ def test_raw_image() -> None:
         "extension": ".raw",
         "dtype": "uint32",
         "shape": [2, 3, None],
+        "offset": 0,
     }
     image = {"name": "b.bin", "type": "image", "format": "raw"}
     about = manifest({"table": layout(), "raw": raw}, [entry(), image])
     found = read(pack(about, {"a.bin": ROWS.tobytes(), "b.bin": bytes(24)})).images[0]
     assert (found.shape, found.dtype, found.media_type) == (
-        (2, 3),
+        (2, 3, 1),
         "uint32",
         "application/octet-stream",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -23,6 +24,7 @@ from smlmfmt.errors import HeaderError, RowError, UnitError
 from smlmfmt.smlm import write as smlm_write
 from smlmfmt.smlm import zip as smlm_zip
 from smlmfmt.smlm.write import ExactnessWarning
+from tests.smlmfmt.archives import ROWS, entry, layout, manifest, pack
 from tests.smlmfmt.test_smlm import PNG
 
 
@@ -182,6 +184,11 @@ def test_an_index_that_lies_is_not_used(
     altered(path, index)
     bundle = smlmfmt.read(path)
     same(sample(), bundle.tables[0])
+    xs = [block["x"] for block in smlmfmt.iter_blocks(path, rows=70)]
+    np.testing.assert_array_equal(np.concatenate(xs), sample()["x"])
+    for start, end in ((0, 5), (120, 450), (990, 1000)):
+        part = smlmfmt.read(path, rows=(start, end)).tables[0]
+        np.testing.assert_array_equal(part["x"], sample()["x"][start:end])
 
 
 def test_several_tables_images_and_thumbnail(tmp_path: Path) -> None:
@@ -209,6 +216,83 @@ def test_several_tables_images_and_thumbnail(tmp_path: Path) -> None:
     assert (found["raw.raw"].shape, found["raw.raw"].dtype) == ((2, 3), "uint32")
     assert about["thumbnail"] == "thumbnail.png"
     assert smlm.deviations(tmp_path / "a.smlm") == []
+
+
+def test_whatever_was_read_is_read_again(tmp_path: Path) -> None:
+    """Raw pixels with shape and offset, pictures in their place, offsets, patches, every width."""
+    kinds = ["uint8", "uint16", "uint32", "int8", "int16", "int32", "float64"]
+    record = np.dtype([("frame", "<f4"), ("x", "<f4"), ("y", "<f4"), ("patch", "<f4", (2, 2)),
+                       *((kind, np.dtype(kind).newbyteorder("<")) for kind in kinds)])  # fmt: skip
+    rows = np.zeros(3, record)
+    for name in record.names or ():
+        rows[name] = np.arange(rows[name].size).reshape(rows[name].shape) + 1
+    headers = ["frame", "x", "y", "patch", *kinds]
+    raw = {"type": "image", "mode": "binary", "extension": ".raw", "dtype": "uint16",
+           "shape": [2, 2, None], "offset": 4, "description": "two planes"}  # fmt: skip
+    table = layout(
+        headers=headers, dtype=["float32"] * 4 + kinds, shape=[1, 1, 1, [2, 2], *([1] * 7)]
+    )
+    place = {"x": 14, "y": -12}
+    files = [
+        entry(offset={"x": 100, "uint8": -3}),
+        {"name": "wf.bin", "type": "image", "format": "raw", "channel": "wf", "offset": place},
+        {"name": "b.jpg", "type": "image", "format": "jpg", "size": [1, 1], "min": 0, "max": 255},
+    ]
+    uri = "data:image/png;base64," + base64.b64encode(PNG).decode()
+    about = manifest({"table": table, "raw": raw}, files, thumbnail=uri)
+    members = {"a.bin": rows.tobytes(), "wf.bin": bytes(range(20)), "b.jpg": b"\xff\xd8\xff"}
+    first = smlmfmt.read(io.BytesIO(pack(about, members)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExactnessWarning)
+        again, second = written(tmp_path / "a.smlm", first, exact=True)
+    same(first.tables[0], second.tables[0])
+    assert second.tables[0]["x"].tolist() == [101, 102, 103]
+    assert second.tables[0]["uint8"].tolist() == [-2, -1, 0]
+    assert second.tables[0]["patch_3"].tolist() == [4, 8, 12]
+    pixels, picture, thumbnail = second.images
+    assert pixels.data == bytes(range(20))
+    assert (pixels.shape, pixels.dtype, pixels.channel) == ((2, 2, 2), "uint16", "wf")
+    assert pixels.metadata["offset"] == place
+    assert (picture.data, picture.metadata["max"]) == (b"\xff\xd8\xff", 255)
+    assert (thumbnail.name, thumbnail.data) == ("thumbnail", PNG)
+    formats = again["formats"]
+    assert isinstance(formats, dict)
+    written_raw = next(value for value in formats.values() if value["extension"] == ".raw")
+    assert {key: written_raw[key] for key in raw} == raw
+    third = written(tmp_path / "b.smlm", second, exact=True)[1]
+    assert [image.data for image in third.images] == [image.data for image in first.images]
+
+
+@pytest.mark.parametrize("kind", ["text", "first version"])
+def test_tables_of_other_kinds_are_written_as_rows(kind: str, tmp_path: Path) -> None:
+    if kind == "text":
+        changes = {"mode": "text", "extension": ".csv", "header_row": 0, "delimiter": ","}
+        about = manifest({"table": layout(**changes)}, [entry(name="a.csv")])
+        data = pack(about, {"a.csv": b"frame,x,y\n1,2.5,3\n2,4,5\n3,6,7.25\n"})
+    else:
+        columns = np.ascontiguousarray(ROWS.T).view(np.uint8).reshape(3, -1)
+        data = pack(manifest(format_version=1), {"a.bin": columns.T.tobytes()})
+    first = smlmfmt.read(io.BytesIO(data))
+    again = written(tmp_path / "a.smlm", first)[1]
+    for name in first.tables[0].columns:
+        np.testing.assert_array_equal(first.tables[0][name], again.tables[0][name])
+    assert smlm.deviations(tmp_path / "a.smlm") == []
+
+
+def test_stated_hashes_are_a_fact(tmp_path: Path) -> None:
+    picture = Image(name="b.png", data=PNG, media_type="image/png")
+    smlmfmt.write(tmp_path / "a.smlm", Bundle(tables=(sample(),), images=(picture,)))
+    found = smlm.hashes(tmp_path / "a.smlm")
+    assert [(item.name, item.agrees) for item in found] == [
+        ("cell_1.bin", True), ("b.png", True), ("manifest.json", True),
+    ]  # fmt: skip
+    about = manifest(files=[entry(hash="0" * 32)], hash=5)
+    (tmp_path / "b.smlm").write_bytes(pack(about))
+    found = smlm.hashes(tmp_path / "b.smlm")
+    assert [(item.name, item.stated, item.agrees) for item in found] == [
+        ("a.bin", "0" * 32, False), ("manifest.json", "", False),
+    ]  # fmt: skip
+    assert smlmfmt.read(tmp_path / "b.smlm").warnings == ()
 
 
 def test_what_the_manifest_says_is_kept(tmp_path: Path) -> None:
