@@ -15,10 +15,12 @@ import numpy.typing as npt
 from smlmfmt import deflate
 from smlmfmt.errors import HeaderError, RowError, SizeLimitError
 from smlmfmt.format import OnError
+from smlmfmt.memory import keep_freed_memory
 from smlmfmt.text_arrow import plain_numbers
-from smlmfmt.text_cells import BadRow, Block, Dialect, parse_block
+from smlmfmt.text_cells import BadRow, Dialect, parse_block
 
 __all__ = [
+    "Columns",
     "RowPlan",
     "Rows",
     "Text",
@@ -38,9 +40,12 @@ BLOCK_SIZE = 1 << 20
 FAST_SIZE_MIN = 8 << 20
 COLUMN_COUNT_MAX = 4096
 TRAILER_SIZE_MAX = 1 << 20
+_LINE_FEED = 0x0A
 DELIMITERS = ("\t", ";", ",")
 
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+Columns = Sequence[npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,14 +173,14 @@ def read_rows(
         return text.hand_out(plan)
     rows = Rows()
     table = _Table(columns, text.data.seek(0, io.SEEK_END) - text.starts[first_line])
-    for values in parsed_blocks(plan, rows):
-        table.append(values)
+    for part in parsed_blocks(plan, rows):
+        table.append(part)
     rows.columns = table.finished()
     return rows
 
 
-def parsed_blocks(plan: RowPlan, rows: Rows) -> Iterator[npt.NDArray[np.float64]]:
-    """Yield the rows block by block, shape (rows, columns), as many as the file's bytes hold.
+def parsed_blocks(plan: RowPlan, rows: Rows) -> Iterator[Columns]:
+    """Yield the rows in blocks of as many as some bytes of the file hold: column by column.
 
     Args:
         plan: What to read.
@@ -191,10 +196,11 @@ def parsed_blocks(plan: RowPlan, rows: Rows) -> Iterator[npt.NDArray[np.float64]
     is_large = text.data.seek(0, io.SEEK_END) - start >= FAST_SIZE_MIN
     text.data.seek(start)
     line_number = plan.first_line + 1
+    keep_freed_memory()
     parse = partial(_parse, dialect=plan.dialect, columns=columns, is_large=is_large)
     for block in deflate.in_threads(parse, _blocks(text, rows)):
-        _note_bad(rows, block.bad, text=text, line_number=line_number, on_error=plan.on_error)
-        yield block.values
+        _note_bad(rows, block, text=text, line_number=line_number, on_error=plan.on_error)
+        yield block.columns
         line_number += block.lines
 
 
@@ -214,12 +220,12 @@ class _Table:
         self._seen = 0.0
         self._columns = [np.empty(0) for _ in range(columns)]
 
-    def append(self, values: npt.NDArray[np.float64]) -> None:
-        end = self._count + len(values)
+    def append(self, columns: Columns) -> None:
+        end = self._count + len(columns[0])
         if end > len(self._columns[0]):
             self._grow(end)
-        for column, array in enumerate(self._columns):
-            array[self._count : end] = values[:, column]
+        for array, values in zip(self._columns, columns, strict=True):
+            array[self._count : end] = values
         self._count = end
 
     def finished(self) -> list[npt.NDArray[np.float64]]:
@@ -235,25 +241,41 @@ class _Table:
             self._columns[column] = grown
 
 
-def _parse(data: bytes, *, dialect: Dialect, columns: int, is_large: bool) -> Block:
-    values = plain_numbers(data, dialect, columns=columns) if is_large else None
-    if values is None:
-        return parse_block(data, dialect, columns=columns)
-    return Block(values=values, lines=data.count(b"\n"), bad=[])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parsed:
+    """A block's columns, its lines in all, and those that are no rows."""
+
+    columns: Columns
+    lines: int
+    bad: Sequence[BadRow] = ()
+    bad_count: int = 0
+
+
+def _parse(data: bytes, *, dialect: Dialect, columns: int, is_large: bool) -> _Parsed:
+    found = plain_numbers(data, dialect, columns=columns) if is_large else None
+    if found is not None:
+        lines = int(np.count_nonzero(np.frombuffer(data, np.uint8) == _LINE_FEED))
+        return _Parsed(columns=found, lines=lines)
+    block = parse_block(data, dialect, columns=columns)
+    return _Parsed(
+        columns=list(block.values.T), lines=block.lines, bad=block.bad, bad_count=block.bad_count
+    )
 
 
 def _note_bad(
-    rows: Rows, bad: Sequence[BadRow], *, text: Text, line_number: int, on_error: OnError
+    rows: Rows, block: _Parsed, *, text: Text, line_number: int, on_error: OnError
 ) -> None:
-    for row in bad:
-        message = f"{text.name}: line {line_number + row.line}: {row.problem}: {row.content!r}"
-        if on_error == "raise":
-            raise RowError(
-                f"{message}; on_error='skip' (--on-error skip on the command line) leaves such"
-                " lines out"
-            )
-        rows.skipped += 1
-        rows.first_bad = rows.first_bad or message
+    if not block.bad:
+        return
+    row = block.bad[0]
+    message = f"{text.name}: line {line_number + row.line}: {row.problem}: {row.content!r}"
+    if on_error == "raise":
+        raise RowError(
+            f"{message}; on_error='skip' (--on-error skip on the command line) leaves such"
+            " lines out"
+        )
+    rows.skipped += block.bad_count
+    rows.first_bad = rows.first_bad or message
 
 
 def _blocks(text: Text, rows: Rows) -> Iterator[bytes]:

@@ -25,7 +25,9 @@ _DOUBTFUL = (b"(", b"\r")
 _RUNS = (b"  ", b" \n", b"\n ")
 
 
-def plain_numbers(data: bytes, dialect: Dialect, *, columns: int) -> npt.NDArray[np.float64] | None:
+def plain_numbers(
+    data: bytes, dialect: Dialect, *, columns: int
+) -> list[npt.NDArray[np.float64]] | None:
     """Return the numbers of whole lines, or None if not every line is a row of plain numbers.
 
     Args:
@@ -34,15 +36,15 @@ def plain_numbers(data: bytes, dialect: Dialect, *, columns: int) -> npt.NDArray
         columns: Cells in a row.
 
     Returns:
-        Shape (rows, columns), each column contiguous; each number is what float() reads.
+        The columns, read-only, each of shape (rows,); each number is what float() reads.
     """
     import pyarrow as pa  # noqa: PLC0415 - takes longer to import than small files to read.
     from pyarrow import csv  # noqa: PLC0415 - as above.
 
-    text = normalised(data, dialect)
     # In a single column, an empty line may be a missing number; Arrow passes it over.
-    if columns == 1 or any(mark in text for mark in _DOUBTFUL):
+    if columns == 1 or any(mark in data for mark in _DOUBTFUL):
         return None
+    text = normalised(data, dialect)
     if dialect.delimiter == " " and (text[:1] == b" " or any(run in text for run in _RUNS)):
         return None
     parsing, converting = _options(dialect, columns)
@@ -53,13 +55,7 @@ def plain_numbers(data: bytes, dialect: Dialect, *, columns: int) -> npt.NDArray
         table = csv.read_csv(pa.BufferReader(text), reading, parsing, converting)
     except pa.ArrowInvalid:
         return None
-    values = np.empty((columns, table.num_rows))
-    for row, column in zip(values, table.columns, strict=True):
-        at = 0
-        for chunk in column.chunks:
-            row[at : at + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
-            at += len(chunk)
-    return values.T
+    return [column.combine_chunks().to_numpy(zero_copy_only=False) for column in table.columns]
 
 
 @functools.lru_cache(maxsize=16)

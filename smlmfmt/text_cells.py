@@ -18,6 +18,9 @@ import numpy.typing as npt
 
 __all__ = ["MISSING", "BadRow", "Block", "Dialect", "normalised", "parse_block"]
 
+# So many bad lines of a block are described, lest a file of nothing else fill the memory.
+BAD_MAX = 100
+
 _NEWLINE = 0x0A
 _DIGITS_MAX = 18
 _EXACT_MAX = 1 << 53
@@ -78,11 +81,15 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """The rows of a block: values (rows, columns), lines in all, and the lines that are no rows."""
+    """The rows of a block: values (rows, columns), lines in all, and the lines that are no rows.
+
+    `bad` are the first of them, at most BAD_MAX; `bad_count` says how many there are.
+    """
 
     values: npt.NDArray[np.float64]
     lines: int
     bad: list[BadRow]
+    bad_count: int = 0
 
 
 def parse_block(data: bytes, dialect: Dialect, *, columns: int) -> Block:
@@ -96,17 +103,20 @@ def parse_block(data: bytes, dialect: Dialect, *, columns: int) -> Block:
     cells = _Cells(normalised(data, dialect), dialect)
     is_row = cells.counts == columns
     bad: list[BadRow] = []
+    bad_count = 0
     if not is_row.all():
-        bad = cells.describe(np.flatnonzero(~is_row), f"want {columns} values")
+        bad, bad_count = cells.describe(np.flatnonzero(~is_row), f"want {columns} values")
         cells.keep(is_row)
     values, failed = cells.numbers()
     table = values.reshape(-1, columns)
     if len(failed):
         broken = np.unique(failed // columns)
-        bad += cells.describe(cells.lines[broken], "not all values are numbers")
+        more, count = cells.describe(cells.lines[broken], "not all values are numbers")
+        bad, bad_count = bad + more, bad_count + count
         table = np.delete(table, broken, axis=0)
     bad.sort(key=lambda row: row.line)
-    return Block(values=table, lines=len(cells.counts), bad=bad)
+    lines = len(cells.counts)
+    return Block(values=table, lines=lines, bad=bad[:BAD_MAX], bad_count=bad_count)
 
 
 def normalised(data: bytes, dialect: Dialect) -> bytes:
@@ -169,17 +179,22 @@ class _Cells:
         self._take(np.repeat(is_row, self.counts))
         self.lines = np.flatnonzero(is_row)
 
-    def describe(self, lines: Positions, problem: str) -> list[BadRow]:
-        """Return the lines that are no rows, without blank ones and comments."""
-        bad = []
-        for line in lines.tolist():
-            start = len(_FRONT) if line == 0 else int(self._line_feeds[line - 1]) + 1
-            content = self._data[start : int(self._line_feeds[line])].strip()
+    def describe(self, lines: Positions, problem: str) -> tuple[list[BadRow], int]:
+        """Return the first lines that are no rows, without blank ones and comments, and a count."""
+        bad: list[BadRow] = []
+        count = 0
+        starts = np.concatenate(([len(_FRONT)], self._line_feeds[:-1] + 1))
+        lines = lines[self._line_feeds[lines] > starts[lines]]
+        ends = self._line_feeds[lines].tolist()
+        for line, start, end in zip(lines.tolist(), starts[lines].tolist(), ends, strict=True):
+            content = self._data[start:end].strip()
             comment = self._dialect.comment.encode()
             if content and not (comment and content.startswith(comment)):
-                text = content[:_CONTENT_SIZE_MAX].decode("latin-1")
-                bad.append(BadRow(line, text, problem))
-        return bad
+                count += 1
+                if len(bad) < BAD_MAX:
+                    text = content[:_CONTENT_SIZE_MAX].decode("latin-1")
+                    bad.append(BadRow(line, text, problem))
+        return bad, count
 
     def numbers(self) -> tuple[npt.NDArray[np.float64], Positions]:
         """Return all cells as numbers, and the indices of those that are none."""

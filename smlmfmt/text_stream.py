@@ -18,7 +18,15 @@ import numpy.typing as npt
 from smlmfmt.format import ReadOptions
 from smlmfmt.stream import BundleStream, TableStream, stream_of
 from smlmfmt.table import Bundle, LocTable
-from smlmfmt.text import TRAILER_SIZE_MAX, RowPlan, Rows, is_utf16, parsed_blocks, row_warnings
+from smlmfmt.text import (
+    TRAILER_SIZE_MAX,
+    Columns,
+    RowPlan,
+    Rows,
+    is_utf16,
+    parsed_blocks,
+    row_warnings,
+)
 
 __all__ = ["by_blocks"]
 
@@ -55,7 +63,7 @@ def _stream(read: Read, file: BinaryIO, options: ReadOptions) -> BundleStream:
     def blocks(count: int) -> Iterator[LocTable]:
         passed = Rows()
         for columns in _batches(parsed_blocks(plan, passed), min(count, rows_max)):
-            tap.rows = Rows(columns=columns, trailer=tap.trailer)
+            tap.rows = Rows(columns=list(columns), trailer=tap.trailer)
             position = file.tell()
             block = read(cast("BinaryIO", tap), options)
             file.seek(position)
@@ -110,22 +118,20 @@ class _Tap(io.BufferedIOBase):
         return True
 
 
-def _batches(
-    parts: Iterator[npt.NDArray[np.float64]], count: int
-) -> Iterator[list[npt.NDArray[np.float64]]]:
+def _batches(parts: Iterator[Columns], count: int) -> Iterator[Columns]:
     """Yield contiguous columns of `count` rows each, the last ones shorter."""
-    batch: npt.NDArray[np.float64] | None = None
+    batch: list[npt.NDArray[np.float64]] = []
     filled = 0
     for part in parts:
-        taken = 0
-        while taken < len(part):
-            if batch is None:
-                batch = np.empty((part.shape[1], count))
-            size = min(count - filled, len(part) - taken)
-            batch[:, filled : filled + size] = part[taken : taken + size].T
+        taken, rows = 0, len(part[0])
+        while taken < rows:
+            batch = batch or [np.empty(count) for _ in part]
+            size = min(count - filled, rows - taken)
+            for column, values in zip(batch, part, strict=True):
+                column[filled : filled + size] = values[taken : taken + size]
             filled, taken = filled + size, taken + size
             if filled == count:
-                yield list(batch)
-                batch, filled = None, 0
-    if batch is not None and filled:
+                yield batch
+                batch, filled = [], 0
+    if filled:
         yield [column[:filled] for column in batch]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from smlmfmt import deflate
+from smlmfmt.memory import keep_freed_memory
 from smlmfmt.smlm.archive import DEFLATED, Archive, Entry
 from smlmfmt.smlm.rows import Columns
 from smlmfmt.smlm.spec import Segments
@@ -39,6 +40,7 @@ class Content:
         self._row_size = row_size
         self._rows = entry.size // row_size
         self._warn = warn
+        keep_freed_memory()
         self._segments = self._believed(segments)
 
     def fill(self, columns: Columns) -> None:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from smlmfmt import deflate
 from smlmfmt.format import WriteOptions
+from smlmfmt.memory import keep_freed_memory
 from smlmfmt.smlm.describe import (
     ExactnessWarning,
     Part,
@@ -67,6 +68,7 @@ def write_smlm_stream(file: BinaryIO, stream: BundleStream, options: WriteOption
     Raises:
         FormatError: As `write_smlm`, or as the stream raises on the way.
     """
+    keep_freed_memory()
     parts = parts_of(stream.tables, exact=options.exact)
     images = image_members(stream.images, taken={part.member for part in parts})
     manifest = manifest_of(stream, parts, images)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import smlmfmt
 from smlmfmt import Bundle, FormatError, LocTable
-from smlmfmt.format import WriteOptions
+from smlmfmt.format import ReadOptions, WriteOptions
+from smlmfmt.registry import opened_stream
 from smlmfmt.smlm.manifest import parse_manifest
 from smlmfmt.smlm.write import write_smlm
 from smlmfmt.smlm.zip import ZipWriter
+from smlmfmt.stream import gathered
 from smlmfmt.thunderstorm import write_thunderstorm
 from tests.smlmfmt.archives import ROWS, entry, layout, manifest, pack
 from tests.smlmfmt.test_smlm import PNG, transposed
@@ -25,10 +29,28 @@ FORMATS = [info.name for info in smlmfmt.formats()]
 
 
 def attempt(data: bytes, format_name: str | None = None, **options: Any) -> Bundle | None:
+    """Read a file whole and in blocks: both give the same, or both give FormatError."""
     try:
-        return smlmfmt.read(io.BytesIO(data), format=format_name, **options)
+        whole = smlmfmt.read(io.BytesIO(data), format=format_name, **options)
     except FormatError:
+        with pytest.raises(FormatError):
+            in_blocks(data, format_name, **options)
         return None
+    found = in_blocks(data, format_name, **options)
+    assert len(found) == len(whole.tables)
+    for one, other in zip(whole.tables, found, strict=True):
+        assert (one.columns, one.units) == (other.columns, other.units)
+        for name in one.columns:
+            np.testing.assert_array_equal(one[name], other[name])
+    return whole
+
+
+def in_blocks(data: bytes, format_name: str | None, **options: Any) -> list[LocTable]:
+    reading = ReadOptions(**options)
+    with opened_stream(io.BytesIO(data), format=format_name, options=reading) as (stream, _):
+        return [
+            gathered(dataclasses.replace(item, whole=None, section=None)) for item in stream.tables
+        ]
 
 
 def own_archive() -> bytes:
