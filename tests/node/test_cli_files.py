@@ -48,6 +48,33 @@ def test_convert_and_back_keeps_the_table(shell: Shell, tmp_path: Path) -> None:
     assert again["x"] == pytest.approx(first["x"], abs=0.01)
 
 
+def test_convert_shows_a_bar_on_a_terminal_and_none_in_a_pipe(tmp_path: Path) -> None:
+    pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
+    path = write_table(tmp_path / "cell1.csv")
+    command = [sys.executable, "-m", "node", "convert", str(path), str(tmp_path / "cell1.smlm")]
+    main, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (30, 100))
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=terminal, check=True)
+    os.close(terminal)
+    shown = os.read(main, 65_536).decode()
+    os.close(main)
+    assert "cell1.csv:   0%" in shown  # So short a work is over before the bar moves.
+    assert "300 localizations" in done.stdout.decode().replace("\u2009", " ")
+    piped = subprocess.run(command, capture_output=True, check=True)
+    assert piped.stderr == b""
+
+
+def test_info_says_whether_the_stated_hashes_are_right(shell: Shell, tmp_path: Path) -> None:
+    path = write_table(tmp_path / "cell1.csv")
+    shell.text("convert", path, tmp_path / "cell1.smlm")
+    assert "2 of 2 agree" in shell.text("info", tmp_path / "cell1.smlm")
+    hashes = shell.document("info", tmp_path / "cell1.smlm")["hashes"]
+    assert [(item["name"], item["agrees"]) for item in hashes] == [
+        ("cell1.bin", True), ("manifest.json", True),
+    ]  # fmt: skip
+    assert shell.document("info", path)["hashes"] == []
+
+
 def test_render_writes_a_picture(shell: Shell, tmp_path: Path) -> None:
     path = write_table(tmp_path / "cell1.csv")
     for mode in ("histogram", "gaussian"):
