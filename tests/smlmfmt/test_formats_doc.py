@@ -7,9 +7,9 @@ from types import ModuleType
 
 import pytest
 
-import smlmfmt
 from smlmfmt import columns, errors, text
 from smlmfmt.smlm import archive, file, images, manifest, tables
+from tests.smlmfmt.from_registry import block, overview
 
 DOC = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 MODULES = (archive, manifest, tables, images, file, text)
@@ -26,11 +26,8 @@ def test_columns_and_errors_are_named(word: str) -> None:
     assert f"`{word}`" in DOC
 
 
-@pytest.mark.parametrize("info", smlmfmt.formats(), ids=lambda info: info.name)
-def test_formats_are_named(info: smlmfmt.FormatInfo) -> None:
-    row = next(line for line in DOC.splitlines() if line.startswith(f"| `{info.name}` "))
-    assert all(f"`{suffix}`" in row for suffix in info.suffixes)
-    assert row.endswith(f"| {'yes' if info.reads else 'no'} | {'yes' if info.writes else 'no'} |")
+def test_the_overview_is_what_the_registry_says() -> None:
+    assert block(DOC, "overview") == overview(), "run python -m tests.smlmfmt.from_registry"
 
 
 @pytest.mark.parametrize(("module", "name"), LIMITS, ids=str)
