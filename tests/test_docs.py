@@ -134,6 +134,7 @@ def test_every_python_example_runs(
 ) -> None:
     write_table(tmp_path / "cell1.csv")
     (tmp_path / "lab.txt").write_text("n\tPos X\tPos Y\n1\t10.5\t20.5\n", encoding="utf-8")
+    (tmp_path / "strange.csv").write_text("PosX,PosY\n10.5,20.5\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     exec(compile("import smlmfmt\n" + code, document, "exec"), {})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import secrets
 import warnings
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import Any, TypeVar, cast
 import click
 
 import smlmfmt
+from node.cli.diagnosis import read_or_explain
 from node.cli.terminal import Progress, json_option, plain, print_facts, print_json, print_table
 from node.errors import InputError
 from node.ingest.reading import ReadingOptions, check_written_format
@@ -59,7 +61,8 @@ _OPTIONS = (
         "columns",
         multiple=True,
         metavar="NAME=HEADER",
-        help="Which column of a delimited table is what, as in x=POS_X. Repeatable.",
+        help="Which column of a delimited table is what, as in x=POS_X, or x=0 for the first."
+        " Repeatable.",
     ),
     click.option(
         "--on-error",
@@ -129,12 +132,14 @@ def formats_command(*, as_json: bool) -> None:
 def info_command(file: Path, *, reading: ReadingOptions, as_json: bool) -> None:
     """Say what is in a localization file: tables, columns, extent, precision.
 
+    Of a file that cannot be read it says what was tried, and what to do next.
+
     \b
     Example:
       locmesh info cell1.csv
       locmesh info cell1.smlm --json
     """  # noqa: D301
-    bundle = reading.read(file)
+    bundle = read_or_explain(file, reading, as_json=as_json)
     is_smlm = bundle.format == "smlm"
     deviations = smlm.deviations(file) if is_smlm else []
     hashes = smlm.hashes(file) if is_smlm else []
@@ -294,13 +299,14 @@ def _write_whole(target: Path, data: bytes) -> None:
         raise
 
 
-def _parse_columns(pairs: tuple[str, ...]) -> dict[str, str]:
-    columns = {}
+def _parse_columns(pairs: tuple[str, ...]) -> dict[str, str | int]:
+    columns: dict[str, str | int] = {}
     for pair in pairs:
         name, equals, header = pair.partition("=")
         if not equals or not name or not header:
             raise click.BadParameter(f"{pair!r} is not NAME=HEADER", param_hint="--column")
-        columns[name.strip()] = header.strip()
+        header = header.strip()
+        columns[name.strip()] = int(header) if re.fullmatch("[0-9]{1,4}", header) else header
     return columns
 
 

@@ -19,7 +19,7 @@ class ReadingOptions:
 
     format: str | None = None
     pixel_size_nm: float | None = None
-    columns: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str | int] = field(default_factory=dict)
     on_error: str = "raise"
     variant: str | None = None
 
@@ -83,8 +83,8 @@ class ReadingOptions:
         name = self.format_of(path)
         if name is None:
             raise InputError(
-                f"{path.name} is of no format known here (see `locmesh formats`). If it is a "
-                "delimited table, say which column is what: --column x=NAME --column y=NAME"
+                f"{path.name} is of no format known here; `locmesh info` says what was tried, and"
+                " how to say which column of a table is what: --column x=NAME --column y=NAME"
             )
         check_format(name)
         return name

@@ -93,7 +93,7 @@ def test_render_tells_scripts_what_it_drew(shell: Shell, tmp_path: Path) -> None
 def test_failures_are_one_line_that_says_what_to_do(shell: Shell, tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("nothing to see here\n")
-    assert "--column" in shell.failure("info", notes)
+    assert "locmesh info" in shell.failure("convert", notes, tmp_path / "notes.smlm")
     path = write_table(tmp_path / "cell1.csv")
     assert "did you mean thunderstorm" in shell.failure("info", path, "--from", "thunderstrom")
     assert "file to read" in shell.failure("convert", path, path)

@@ -1,0 +1,157 @@
+"""What `info` says of a file that it cannot read: what was tried, why not, and what to do next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from node.cli.terminal import plain, print_facts, print_json, print_table
+from node.errors import InputError
+from node.ingest.reading import ReadingOptions, check_format
+from node.web.quantities import format_plural, format_size
+from smlmfmt.diagnosis import Diagnosis, diagnose
+from smlmfmt.errors import FormatError, UnitError
+from smlmfmt.table import Bundle
+
+__all__ = ["read_or_explain"]
+
+COLUMNS_SHOWN = 40
+VALUES_SHOWN = 3
+CELL_LENGTH_MAX = 40
+REASON_LENGTH_MAX = 100
+DELIMITERS = {"\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
+
+
+def read_or_explain(file: Path, reading: ReadingOptions, *, as_json: bool) -> Bundle:
+    """Read a file; of one that cannot be read, print what is known about it.
+
+    Raises:
+        InputError: No known format fits it, or the format named is none or the wrong one.
+        FormatError: It is not what its format says it must be.
+    """
+    name = reading.format_of(file)
+    check_format(name)
+    try:
+        return reading.read(file)
+    except (InputError, FormatError) as error:
+        found = diagnose(file)
+        sentence = _sentence(file, error, reading=reading, found=found)
+        if as_json:
+            document = {"path": str(file), "size": file.stat().st_size, "error": sentence}
+            print_json(document | found.as_dict())
+        elif name is None or reading.columns:
+            _print(file, found)
+        raise InputError(sentence) from error
+
+
+def _sentence(file: Path, error: Exception, *, reading: ReadingOptions, found: Diagnosis) -> str:
+    """Return the one line that the command fails with."""
+    if found.kind == "empty":
+        return f"{file.name} is empty"
+    if reading.format and found.format not in ("", reading.format):
+        return f"{error}. Its content says {found.format}: leave out --from {reading.format}"
+    if reading.format or reading.columns or isinstance(error, UnitError):
+        return str(error)
+    if found.format:
+        return f"{error} (read as {found.format}, as its content says)"
+    if found.looks_like:
+        return f"{file.name} is of no format known here: it looks like {found.looks_like}"
+    return f"{file.name} is of no format known here; {_advice(found)}"
+
+
+def _advice(found: Diagnosis) -> str:
+    if found.columns:
+        return "say which column is what: --column x=NAME --column y=NAME"
+    return "if you know its format, name it with --from (`locmesh formats` lists them)"
+
+
+def _print(file: Path, found: Diagnosis) -> None:
+    print_facts(
+        {
+            "File": file.name,
+            "Size": format_size(file.stat().st_size),
+            "Content": _content(found),
+        }
+    )
+    if found.attempts:
+        click.echo("\nTried, and why not:")
+        rows = [
+            (attempt.format, "fits, if you name it" if attempt.fits else _short(attempt.reason))
+            for attempt in found.attempts
+        ]
+        print_table(("format", "what its reader says"), rows, flexible=1)
+    if found.columns:
+        _print_columns(found)
+    steps = list(_steps(file, found))
+    if steps:
+        click.echo("\nWhat to do next:")
+    for step in steps:
+        click.echo(plain(step))
+
+
+def _print_columns(found: Diagnosis) -> None:
+    click.echo("\nColumns found:")
+    names = {source: name for name, source in found.mapping.items()}
+    shown = [
+        (
+            index,
+            "" if column.header is None else _cut(column.header),
+            ", ".join(_cut(value) for value in column.values[:VALUES_SHOWN]),
+            names.get(column.header if column.header is not None else index, ""),
+        )
+        for index, column in enumerate(found.columns[:COLUMNS_SHOWN])
+    ]
+    print_table(("number>", "header", "first values", "perhaps"), shown, flexible=2)
+    if len(found.columns) > COLUMNS_SHOWN:
+        more = len(found.columns) - COLUMNS_SHOWN
+        click.echo(f"{format_plural(more, 'more column')}; --json says all")
+
+
+def _content(found: Diagnosis) -> str:
+    if found.looks_like:
+        return found.looks_like
+    if found.columns:
+        count = format_plural(len(found.columns), "column")
+        return f"text, {count} set apart by {DELIMITERS.get(found.delimiter, found.delimiter)}"
+    return {"empty": "nothing", "text": "text without a table"}.get(found.kind, "binary")
+
+
+def _steps(file: Path, found: Diagnosis) -> Iterator[str]:
+    """Yield what to type, the most likely first."""
+    command = f"locmesh info {_quoted(str(file))}"
+    for attempt in found.attempts:
+        if attempt.fits:
+            yield f"  {command} --from {attempt.format}"
+    if found.mapping:
+        pairs = " ".join(
+            f"--column {_quoted(f'{name}={source}')}" for name, source in found.mapping.items()
+        )
+        yield f"  {command} {pairs}"
+        yield "  A guess: change it if another column is x or y. Add --pixel-size NM if they count"
+        yield "  in camera pixels."
+    elif found.columns:
+        yield f"  {command} --column x=HEADER --column y=HEADER"
+        yield "  HEADER is a name or a number from the table above."
+    if found.kind != "empty" and not found.looks_like:
+        yield "  If you know the format, name it with --from; `locmesh formats` lists them."
+
+
+def _short(reason: str) -> str:
+    """Return what is wrong without what to do, which stands below."""
+    return _cut(reason.partition("; ")[0], REASON_LENGTH_MAX)
+
+
+def _cut(text: str, length_max: int = CELL_LENGTH_MAX) -> str:
+    return plain(text if len(text) <= length_max else text[: length_max - 3] + "...")
+
+
+def _quoted(argument: str) -> str:
+    """Quote an argument so that the shells of Unix and Windows both take it."""
+    if re.fullmatch(r"[\w.=+/:-]+", argument, re.ASCII):
+        return argument
+    if not re.search(r'["$`\\!%]', argument):
+        return f'"{argument}"'
+    return "'" + argument.replace("'", "'\\''") + "'"
