@@ -10,7 +10,7 @@ import click
 
 from node.app import Node
 from node.cli.description import description_options, starting_metadata
-from node.cli.files import reading_options
+from node.cli.reading import reading_options
 from node.cli.session import open_config, run_on_home
 from node.cli.terminal import Progress, json_option, plain, print_json
 from node.errors import InputError

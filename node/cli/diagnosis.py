@@ -43,32 +43,46 @@ def read_or_explain(file: Path, reading: ReadingOptions, *, as_json: bool) -> Bu
             document = {"path": str(file), "size": file.stat().st_size, "error": sentence}
             print_json(document | found.as_dict())
         elif name is None or reading.columns:
-            _print(file, found)
+            _print(file, found, is_mapped=bool(reading.columns))
         raise InputError(sentence) from error
 
 
 def _sentence(file: Path, error: Exception, *, reading: ReadingOptions, found: Diagnosis) -> str:
     """Return the one line that the command fails with."""
-    if found.kind == "empty":
-        return f"{file.name} is empty"
     if reading.format and found.format not in ("", reading.format):
         return f"{error}. Its content says {found.format}: leave out --from {reading.format}"
+    if lost := _lost_columns(reading, found):
+        return f"{file.name} has no column {' or '.join(lost)}; the table above has those it has"
     if reading.format or reading.columns or isinstance(error, UnitError):
         return str(error)
     if found.format:
         return f"{error} (read as {found.format}, as its content says)"
+    return _unknown(file, found)
+
+
+def _unknown(file: Path, found: Diagnosis) -> str:
+    if found.kind == "empty":
+        return f"{file.name} is empty"
     if found.looks_like:
         return f"{file.name} is of no format known here: it looks like {found.looks_like}"
-    return f"{file.name} is of no format known here; {_advice(found)}"
-
-
-def _advice(found: Diagnosis) -> str:
     if found.columns:
-        return "say which column is what: --column x=NAME --column y=NAME"
-    return "if you know its format, name it with --from (`locmesh formats` lists them)"
+        advice = "say which column is what: --column x=NAME --column y=NAME"
+    else:
+        advice = "if you know its format, name it with --from (`locmesh formats` lists them)"
+    return f"{file.name} is of no format known here; {advice}"
 
 
-def _print(file: Path, found: Diagnosis) -> None:
+def _lost_columns(reading: ReadingOptions, found: Diagnosis) -> list[str]:
+    """Return what the caller calls columns, and the file does not."""
+    headers = {column.header for column in found.columns}
+    return [
+        repr(source)
+        for source in reading.columns.values()
+        if headers and isinstance(source, str) and source not in headers
+    ]
+
+
+def _print(file: Path, found: Diagnosis, *, is_mapped: bool) -> None:
     print_facts(
         {
             "File": file.name,
@@ -76,7 +90,7 @@ def _print(file: Path, found: Diagnosis) -> None:
             "Content": _content(found),
         }
     )
-    if found.attempts:
+    if found.attempts and not is_mapped:
         click.echo("\nTried, and why not:")
         rows = [
             (attempt.format, "fits, if you name it" if attempt.fits else _short(attempt.reason))
@@ -122,6 +136,10 @@ def _content(found: Diagnosis) -> str:
 def _steps(file: Path, found: Diagnosis) -> Iterator[str]:
     """Yield what to type, the most likely first."""
     command = f"locmesh info {_quoted(str(file))}"
+    if found.format:
+        yield f"  {command}"
+        yield f"  Its content says {found.format}, which needs no --column."
+        return
     for attempt in found.attempts:
         if attempt.fits:
             yield f"  {command} --from {attempt.format}"

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import re
 import secrets
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import click
 
 import smlmfmt
 from node.cli.diagnosis import read_or_explain
+from node.cli.reading import reading_options
 from node.cli.terminal import Progress, json_option, plain, print_facts, print_json, print_table
 from node.errors import InputError
 from node.ingest.reading import ReadingOptions, check_written_format
@@ -33,9 +32,8 @@ from smlmfmt.png import encode_png
 from smlmfmt.render import MODES, render
 from smlmfmt.table import Bundle, LocTable
 
-__all__ = ["reading_options"]
+__all__ = ["convert_command", "formats_command", "info_command", "render_command"]
 
-F = TypeVar("F", bound=Callable[..., Any])
 INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
 # What people are shown of a file of many things; scripts are told everything.
@@ -44,58 +42,6 @@ COLUMNS_SHOWN = 64
 NOTES_SHOWN = 8
 NAME_LENGTH_MAX = 60
 NOTE_LENGTH_MAX = 300
-
-
-_OPTIONS = (
-    click.option(
-        "--from", "from_format", metavar="F", help="Format of the file, if not found out."
-    ),
-    click.option(
-        "--pixel-size",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="NM",
-        help="Camera pixel in nm, for files that count in pixels.",
-    ),
-    click.option(
-        "--column",
-        "columns",
-        multiple=True,
-        metavar="NAME=HEADER",
-        help="Which column of a delimited table is what, as in x=POS_X, or x=0 for the first."
-        " Repeatable.",
-    ),
-    click.option(
-        "--on-error",
-        type=click.Choice(["raise", "skip"]),
-        default="raise",
-        help="A bad row: refuse the file (raise), or leave the row out and count it (skip).",
-    ),
-    click.option(
-        "--variant",
-        metavar="V",
-        help="Which version of the numbers, for formats that keep several (see `formats`).",
-    ),
-)
-
-
-def reading_options(function: F) -> F:
-    """Add the options of ReadingOptions, passed on as one `reading`."""
-
-    @functools.wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        reading = ReadingOptions(
-            format=kwargs.pop("from_format"),
-            pixel_size_nm=kwargs.pop("pixel_size"),
-            columns=_parse_columns(kwargs.pop("columns")),
-            on_error=kwargs.pop("on_error"),
-            variant=kwargs.pop("variant"),
-        )
-        return function(*args, reading=reading, **kwargs)
-
-    decorated: Any = wrapped
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return cast("F", decorated)
 
 
 @click.command("formats")
@@ -217,7 +163,13 @@ def convert_command(  # noqa: PLR0913 - one parameter per option.
 @click.command("render")
 @click.argument("source", metavar="FILE", type=INPUT)
 @click.argument("target", metavar="OUT.png", type=OUTPUT)
-@click.option("--mode", type=click.Choice(MODES), default="histogram", show_default=True)
+@click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    default="histogram",
+    show_default=True,
+    help="Count localizations per pixel, or draw each as wide as it is uncertain.",
+)
 @click.option(
     "--colormap",
     type=click.Choice(sorted(COLORMAPS)),
@@ -227,10 +179,22 @@ def convert_command(  # noqa: PLR0913 - one parameter per option.
     help=f"One of {', '.join(sorted(COLORMAPS))}.",
 )
 @click.option(
-    "--size", type=click.IntRange(16, 8192), default=1024, show_default=True, metavar="PX"
+    "--size",
+    type=click.IntRange(16, 8192),
+    default=1024,
+    show_default=True,
+    metavar="PX",
+    help="Width and height of the picture in pixels, 16 to 8192.",
 )
 @click.option("--scale-bar/--no-scale-bar", default=True, help="Burn in a bar of known length.")
-@click.option("--table", "index", type=click.IntRange(1), default=1, help="Which table: 1, 2, ...")
+@click.option(
+    "--table",
+    "index",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Which table of a file with several: 1, 2, ...",
+)
 @reading_options
 @json_option
 def render_command(  # noqa: PLR0913 - one parameter per option.
@@ -282,9 +246,10 @@ def _check_target(target: Path, source: Path) -> None:
 def _check_suffix(target: Path, to_format: str | None) -> None:
     written = {suffix for item in smlmfmt.formats() if item.writes for suffix in item.suffixes}
     if to_format is None and target.suffix.lower() not in written:
+        said = f"nothing is written as {target.suffix}" if target.suffix else "it has no suffix"
         raise InputError(
-            f"{target.name}: its suffix says no format that is written ({' '.join(sorted(written))}"
-            "); name one with --to"
+            f"{target.name}: {said}; end it in one of {' '.join(sorted(written))}, or name the"
+            " format with --to"
         )
 
 
@@ -297,17 +262,6 @@ def _write_whole(target: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _parse_columns(pairs: tuple[str, ...]) -> dict[str, str | int]:
-    columns: dict[str, str | int] = {}
-    for pair in pairs:
-        name, equals, header = pair.partition("=")
-        if not equals or not name or not header:
-            raise click.BadParameter(f"{pair!r} is not NAME=HEADER", param_hint="--column")
-        header = header.strip()
-        columns[name.strip()] = int(header) if re.fullmatch("[0-9]{1,4}", header) else header
-    return columns
 
 
 def _print_notes(title: str, notes: Sequence[str]) -> None:

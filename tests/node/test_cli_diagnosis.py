@@ -63,6 +63,17 @@ def test_the_command_shown_for_strange_headers_reads_the_file(shell: Shell, tmp_
     assert document(shell, path)["mapping"] == {"x": "PosX", "y": "PosY", "frame": "FrameNo"}
 
 
+def test_a_column_that_is_not_there_is_named(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(STRANGE)
+    out, err = explained(shell, path, "--column", "x=PosX", "--column", "y=Posy")
+    assert "has no column 'Posy'" in err
+    assert "PosY" in out
+    assert "Tried" not in out
+    out, _ = explained(shell, write_table(tmp_path / "cell1.csv"), "--column", "x=a")
+    assert "needs no --column" in out
+
+
 def test_columns_without_names_go_by_number(shell: Shell, tmp_path: Path) -> None:
     path = tmp_path / "bare.txt"
     path.write_text("1 2.5 3.5 7\n2 4.5 5.5 7\n3 4.5 5.5 7\n4 4.5 5.5 7 \n5 4.5 5.5 7\n")
