@@ -59,8 +59,8 @@ class ReadOptions:
         variant: Which version of the numbers, one of the format's `variants`; None for the first.
         only: Canonical names of the columns that are wanted, None for all. A reader need not
             look at it; it may save itself the others.
-        path: Where the file lies, for formats that keep facts in a file beside it; None if it is
-            no file on disk.
+        path: Where the file lies, for formats that keep facts in a file beside it, also if the
+            caller opened it; None if it is no file on disk.
     """
 
     name: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -263,7 +264,10 @@ def _resolved(
 
 
 def _path(source: Source) -> Path | None:
-    return Path(source) if isinstance(source, str | Path) else None
+    if isinstance(source, str | Path):
+        return Path(source)
+    raw = getattr(source, "raw", None)  # Of a file on disk that the caller opened.
+    return Path(raw.name) if isinstance(raw, io.FileIO) and isinstance(raw.name, str) else None
 
 
 def _format_of(file: BinaryIO, name: str | None, options: ReadOptions) -> Format:

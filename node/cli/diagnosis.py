@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from node.cli.terminal import plain, print_facts, print_json, print_table
+from node.cli.terminal import Progress, plain, print_facts, print_json, print_table
 from node.errors import InputError
 from node.ingest.reading import ReadingOptions, check_format
 from node.web.quantities import format_plural, format_size
@@ -26,7 +26,7 @@ DELIMITERS = {"\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
 
 
 def read_or_explain(file: Path, reading: ReadingOptions, *, as_json: bool) -> Bundle:
-    """Read a file; of one that cannot be read, print what is known about it.
+    """Read a file under a bar; of one that cannot be read, print what is known about it.
 
     Raises:
         InputError: No known format fits it, or the format named is none or the wrong one.
@@ -35,7 +35,8 @@ def read_or_explain(file: Path, reading: ReadingOptions, *, as_json: bool) -> Bu
     name = reading.format_of(file)
     check_format(name)
     try:
-        return reading.read(file)
+        with Progress(file.name, total=file.stat().st_size) as bar:
+            return reading.read(file, progress=bar.reach)
     except (InputError, FormatError) as error:
         found = diagnose(file)
         sentence = _sentence(file, error, reading=reading, found=found)

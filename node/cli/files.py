@@ -219,7 +219,8 @@ def render_command(  # noqa: PLR0913 - one parameter per option.
     if target.suffix.lower() != ".png":
         raise click.BadParameter(f"{target} must end in .png", param_hint="OUT.png")
     _check_target(target, source)
-    tables = reading.read(source).tables
+    with Progress(source.name, total=source.stat().st_size) as bar:
+        tables = reading.read(source, progress=bar.reach).tables
     if index > len(tables):
         count = format_plural(len(tables), "table")
         raise InputError(f"{source.name} has {count}; there is no table {index}")

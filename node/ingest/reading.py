@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import smlmfmt
 from node.errors import InputError
@@ -35,21 +37,23 @@ class ReadingOptions:
             return "csv"
         return self.format or smlmfmt.sniff(path)
 
-    def read(self, path: Path) -> Bundle:
-        """Read a localization file.
+    def read(self, path: Path, *, progress: smlmfmt.Progress | None = None) -> Bundle:
+        """Read a localization file, and tell how far that has come.
 
         Raises:
             InputError: No known format fits it, or the format named is none.
             FormatError: It is not what its format says it must be.
         """
-        return smlmfmt.read(
-            path,
-            format=self._known_format(path),
-            columns=self.columns or None,
-            pixel_size_nm=self.pixel_size_nm,
-            on_error="skip" if self.on_error == "skip" else "raise",
-            variant=self.variant,
-        )
+        name = self._known_format(path)
+        with io.BufferedReader(_Watched(path, progress)) as file:
+            return smlmfmt.read(
+                file,
+                format=name,
+                columns=self.columns or None,
+                pixel_size_nm=self.pixel_size_nm,
+                on_error="skip" if self.on_error == "skip" else "raise",
+                variant=self.variant,
+            )
 
     def convert(
         self,
@@ -88,6 +92,24 @@ class ReadingOptions:
             )
         check_format(name)
         return name
+
+
+class _Watched(io.FileIO):
+    """A file on disk that tells how far it has been read."""
+
+    def __init__(self, path: Path, progress: smlmfmt.Progress | None) -> None:
+        super().__init__(str(path))
+        self._progress = progress
+        self._size = path.stat().st_size
+        self._reached = 0
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer)
+        # Readers look at the end of archives first: what counts is what has been read in all.
+        self._reached = min(self._reached + count, self._size)
+        if self._progress is not None:
+            self._progress(self._reached, self._size)
+        return count
 
 
 def check_format(name: str | None) -> None:

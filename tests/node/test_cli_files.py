@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import smlmfmt
+from node.ingest.reading import ReadingOptions
 from tests.node.commands import Shell
 from tests.node.test_ingest import write_table
 
@@ -164,6 +165,36 @@ def test_a_table_with_strange_headers_is_read_as_told(shell: Shell, tmp_path: Pa
     path.write_text("POS_A,POS_B\n1,2\n3,4\n")
     document = shell.document("info", path, "--column", "x=POS_A", "--column", "y=POS_B")
     assert [column["name"] for column in document["tables"][0]["columns"]] == ["x", "y"]
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals to be had here")
+@pytest.mark.parametrize("command", ["info", "render"])
+def test_reading_shows_a_bar_on_a_terminal(command: str, tmp_path: Path) -> None:
+    path = write_table(tmp_path / "cell1.csv", rows=5000)
+    args = [str(path), str(tmp_path / "cell1.png")] if command == "render" else [str(path)]
+    screen, terminal = os.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "node", command, *args],
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env=os.environ | {"COLUMNS": "80"},
+    )
+    os.close(terminal)
+    shown = os.read(screen, 1 << 16).decode()
+    os.close(screen)
+    assert "cell1.csv:" in shown
+    assert b"%|" not in done.stdout
+
+
+def test_how_far_a_file_is_read_is_told(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "cell1.csv")
+    told: list[tuple[int, int]] = []
+    bundle = ReadingOptions().read(path, progress=lambda *now: told.append(now))
+    assert bundle.tables[0].name == "cell1.csv"
+    size = path.stat().st_size
+    assert told[-1] == (size, size)
+    assert told == sorted(told)
 
 
 def test_the_module_runs_as_a_program(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import smlmfmt
-from smlmfmt import FormatError, LocTable
+from smlmfmt import FormatError, LocTable, registry
 from tests.smlmfmt.archives import pack
 
 
@@ -85,3 +85,11 @@ def test_open_files_stay_open_and_pipes_are_read_through(tmp_path: Path) -> None
 def test_a_warning_names_what_the_file_is() -> None:
     with pytest.raises(FormatError, match="columns="):
         smlmfmt.read(io.BytesIO(b"hello"))
+
+
+def test_an_open_file_on_disk_knows_where_it_lies(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("x [nm],y [nm]\n1,2\n")
+    with path.open("rb") as file:
+        assert registry._path(file) == path
+    assert registry._path(io.BytesIO()) is None
