@@ -173,15 +173,16 @@ def test_reading_shows_a_bar_on_a_terminal(command: str, tmp_path: Path) -> None
     path = write_table(tmp_path / "cell1.csv", rows=5000)
     args = [str(path), str(tmp_path / "cell1.png")] if command == "render" else [str(path)]
     screen, terminal = os.openpty()
+    termios = pytest.importorskip("termios")
+    termios.tcsetwinsize(terminal, (24, 80))
     done = subprocess.run(
         [sys.executable, "-m", "node", command, *args],
         check=True,
         stdout=subprocess.PIPE,
         stderr=terminal,
-        env=os.environ | {"COLUMNS": "80"},
     )
-    os.close(terminal)
     shown = os.read(screen, 1 << 16).decode()
+    os.close(terminal)
     os.close(screen)
     assert "cell1.csv:" in shown
     assert b"%|" not in done.stdout
