@@ -13,6 +13,7 @@ import click
 
 import smlmfmt
 from node.cli.diagnosis import read_or_explain
+from node.cli.manifest import said_by
 from node.cli.reading import reading_options
 from node.cli.terminal import Progress, json_option, plain, print_facts, print_json, print_table
 from node.errors import InputError
@@ -103,6 +104,9 @@ def info_command(file: Path, *, reading: ReadingOptions, as_json: bool) -> None:
             "Stated md5": _hash_fact(hashes),
         }
     )
+    if said := said_by(bundle.manifest):
+        click.echo("\nThe file says of itself:")
+        print_facts({name: _cut(text, NOTE_LENGTH_MAX) for name, text in said.items()})
     for table in bundle.tables[:TABLES_SHOWN]:
         _print_table_facts(table)
     _print_more(len(bundle.tables) - TABLES_SHOWN, "table")
@@ -312,6 +316,7 @@ def _info_document(file: Path, bundle: Bundle, deviations: list[str]) -> dict[st
         ],
         "warnings": list(bundle.warnings),
         "deviations": deviations,
+        "says": said_by(bundle.manifest),
     }
 
 

@@ -39,6 +39,28 @@ def test_info_says_what_is_in_a_file(shell: Shell, tmp_path: Path) -> None:
     assert "uncertainty_xy" in text
 
 
+def test_info_shows_what_a_file_says_of_itself(shell: Shell, tmp_path: Path) -> None:
+    manifest = {
+        "name": "Nuclear\npores",
+        "license": "CC BY 4.0",
+        "tags": ["dSTORM", "U2OS", {"not": "text"}],
+        "description": "",
+        "sample": {"an": "object"},
+        "citeAs": "Muster 2026 " * 100,
+    }
+    table = smlmfmt.read(write_table(tmp_path / "cell1.csv")).tables[0]
+    path = tmp_path / "cell1.smlm"
+    smlmfmt.write(path, smlmfmt.Bundle(tables=[table], manifest=manifest))
+    text = shell.text("info", path)
+    for line in ("Name     Nuclear pores", "Licence  CC BY 4.0", "Tags     dSTORM, U2OS"):
+        assert line in text.splitlines()
+    assert max(map(len, text.splitlines())) < 400
+    says = shell.document("info", path)["says"]
+    assert list(says) == ["Name", "Licence", "Cite as", "Tags"]
+    assert len(says["Cite as"]) > 1000
+    assert shell.document("info", tmp_path / "cell1.csv")["says"] == {}
+
+
 def test_convert_and_back_keeps_the_table(shell: Shell, tmp_path: Path) -> None:
     path = write_table(tmp_path / "cell1.csv")
     document = shell.document("convert", path, tmp_path / "cell1.smlm")
