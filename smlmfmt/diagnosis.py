@@ -68,6 +68,7 @@ class Diagnosis:
         looks_like: A well-known kind of file that holds no localizations, "" if none.
         delimiter: How the cells of a text are set apart, "" if there is no table in it.
         columns: The columns found in a text.
+        lines_above: How many lines stand above its table, blanks and comments not counted.
         mapping: Header or number by our name, a guess; empty if there is none to make.
         attempts: By format, in the order of `formats()`.
     """
@@ -77,6 +78,7 @@ class Diagnosis:
     looks_like: str = ""
     delimiter: str = ""
     columns: tuple[FoundColumn, ...] = ()
+    lines_above: int = 0
     mapping: Mapping[str, str | int] = field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
 
@@ -91,6 +93,7 @@ class Diagnosis:
                 {"header": c.header, "values": list(c.values), "is_numeric": c.is_numeric}
                 for c in self.columns
             ],
+            "lines_above": self.lines_above,
             "mapping": dict(self.mapping),
             "tried": [
                 {"format": a.format, "fits": a.fits, "reason": a.reason or None}
@@ -112,13 +115,14 @@ def diagnose(path: str | Path) -> Diagnosis:
         return Diagnosis(format="", kind="empty")
     kind = "text" if _is_text(head) else "binary"
     text = _opened_text(head) if kind == "text" else None
-    delimiter, columns = _table(text) if text is not None else ("", ())
+    lines_above, delimiter, columns = _table(text) if text is not None else (0, "", ())
     return Diagnosis(
         format=sniff(path) or "",
         kind=kind,
         looks_like=_stranger(path, head),
         delimiter=delimiter,
         columns=columns,
+        lines_above=lines_above,
         mapping=_mapping(head, columns),
         attempts=tuple(
             _attempt(path, head if kind == "text" else None, item.name)
@@ -222,23 +226,25 @@ def _opened_text(head: bytes) -> Text | None:
         return None
 
 
-def _table(text: Text) -> tuple[str, tuple[FoundColumn, ...]]:
-    """Return the delimiter and columns of the first lines that look like a table, if any do."""
+def _table(text: Text) -> tuple[int, str, tuple[FoundColumn, ...]]:
+    """Return the lines above, the delimiter and columns of what looks like a table."""
     lines = [line for line in text.lines[:LINES_SEEN_MAX] if line.strip()]
+    lines_above = 0
     for index, line in enumerate(lines[:-1]):
-        bare = line.strip().lstrip(COMMENTS + " ") if line.strip()[0] in COMMENTS else line
+        is_comment = line.strip()[0] in COMMENTS
+        bare = line.strip().lstrip(COMMENTS + " ") if is_comment else line
         delimiter = guess_delimiter(bare)
         cells = split_line(bare, delimiter)
         rows = [split_line(row, delimiter) for row in lines[index + 1 :] if row[0] not in COMMENTS]
-        if len(cells) < 2 or not rows or len(rows[0]) != len(cells):
-            continue
-        is_header = not any(map(_is_number, cells))
-        if not is_header:
-            rows.insert(0, cells)
-        rows = [row for row in rows if len(row) == len(cells)]
-        if any(map(_is_number, rows[0])):
-            return delimiter, tuple(_columns(cells if is_header else None, rows))
-    return "", ()
+        if len(cells) >= 2 and rows and len(rows[0]) == len(cells):
+            is_header = not any(map(_is_number, cells))
+            if not is_header:
+                rows.insert(0, cells)
+            rows = [row for row in rows if len(row) == len(cells)]
+            if any(map(_is_number, rows[0])):
+                return lines_above, delimiter, tuple(_columns(cells if is_header else None, rows))
+        lines_above += not is_comment
+    return 0, "", ()
 
 
 def _columns(headers: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> list[FoundColumn]:

@@ -151,6 +151,9 @@ def _steps(file: Path, found: Diagnosis) -> Iterator[str]:
         yield f"  {command} {pairs}"
         yield "  A guess: change it if another column is x or y. Add --pixel-size NM if they count"
         yield "  in camera pixels."
+    elif found.columns and found.lines_above:
+        count = format_plural(found.lines_above, "line")
+        yield f"  Above the table: {count}. Take them away, or begin each with #, and ask again."
     elif found.columns:
         yield f"  {command} --column x=HEADER --column y=HEADER"
         yield "  HEADER is a name or a number from the table above."

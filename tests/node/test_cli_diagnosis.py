@@ -129,6 +129,15 @@ def test_noise_is_told_in_few_printable_lines(shell: Shell, tmp_path: Path) -> N
     assert document(shell, path)["kind"] == "binary"
 
 
+def test_lines_above_a_table_are_told(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "noted.txt"
+    path.write_text("Experiment: a\n\nXcoord\tYcoord\n1.5\t2.5\n")
+    said = document(shell, path)
+    assert (said["lines_above"], said["columns"][1]["header"]) == (1, "Ycoord")
+    if not said["mapping"]:
+        assert "Above the table: 1 line." in explained(shell, path)[0]
+
+
 def test_many_strange_columns_are_told_in_short(shell: Shell, tmp_path: Path) -> None:
     path = tmp_path / "wide.csv"
     path.write_text(",".join(f"c{n}" * 40 for n in range(99)) + "\n" + ",".join(["1"] * 99) + "\n")
