@@ -20,7 +20,7 @@ from smlmfmt.errors import FormatError, UnitError
 from smlmfmt.layer_images import image_layers
 from smlmfmt.registry import read, sniff
 from smlmfmt.summary import lateral_uncertainty
-from smlmfmt.table import Bundle, LocTable
+from smlmfmt.table import Bundle, Column, LocTable
 
 if TYPE_CHECKING:
     import napari.types
@@ -147,14 +147,23 @@ def _file_layers(path: Path, *, points_max: int = POINTS_MAX, **reading: Any) ->
 def _channels(table: LocTable) -> Iterator[tuple[str, LocTable]]:
     """Yield the table's parts by channel: by its own, or by the values of its channel column."""
     own = "" if table.channel == "default" else table.channel
-    values = np.unique(table["channel"]) if "channel" in table else np.empty(0)
-    if not 2 <= values.size <= CHANNELS_MAX:
+    values = _channel_values(table["channel"]) if "channel" in table else []
+    if len(values) < 2:
         yield own, table
         return
     for value in values:
-        # Of NaN there is one among the unique values, and it equals nothing.
-        rows = np.isnan(table["channel"]) if value != value else table["channel"] == value  # noqa: PLR0124
-        yield f"{own} {value:g}".strip(), _taken(table, np.flatnonzero(rows))
+        # Of NaN there is one among the values, and it equals nothing.
+        rows = table["channel"] == value if value == value else np.isnan(table["channel"])  # noqa: PLR0124
+        number = str(int(value)) if np.isfinite(value) and value == int(value) else str(value)
+        yield f"{own} {number}".strip(), _taken(table, np.flatnonzero(rows))
+
+
+def _channel_values(column: Column) -> list[float]:
+    """Return the different values of a channel column, none if they are too many for channels."""
+    if np.unique(column[:BLOCK_ROWS]).size > CHANNELS_MAX:
+        return []
+    values: list[float] = np.unique(column).tolist()
+    return values if len(values) <= CHANNELS_MAX else []
 
 
 def _points(

@@ -125,6 +125,35 @@ def test_rows_without_a_position_are_counted() -> None:
     assert "1 localizations without a finite position" in notes(table(x=x))
 
 
+def test_channels_keep_their_numbers() -> None:
+    large = np.array([1_234_567, 1_234_568] * 10)
+    found = [about["name"] for _, about, _ in layers(table(channel=large))]
+    assert found == ["a.csv [1234567]", "a.csv [1234568]"]
+    odd = [about["name"] for _, about, _ in layers(table(channel=np.array([0.5, np.inf] * 10)))]
+    assert odd == ["a.csv [0.5]", "a.csv [inf]"]
+
+
+POSITIONS = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([np.nan, np.inf, -np.inf, 0.0]))
+
+
+@given(
+    rows=st.lists(st.tuples(POSITIONS, POSITIONS, POSITIONS, st.integers(0, 20)), max_size=40),
+    points_max=st.integers(1, 50),
+)
+def test_every_row_is_shown_or_counted(
+    rows: list[tuple[float, float, float, int]], points_max: int
+) -> None:
+    x, y, z, channel = np.array(rows, dtype=float).reshape(-1, 4).T
+    source = LocTable({"x": x, "y": y, "z": z, "channel": channel}, {"x": "nm", "y": "nm"})
+    found = layers(source, points_max=points_max)
+    assert sum(about["metadata"]["rows"] for _, about, _ in found) == len(rows)
+    for data, about, _ in found:
+        assert np.isfinite(data).all()
+        assert len(data) == about["metadata"]["rows_shown"] <= points_max
+        assert all(len(values) == len(data) for values in about["features"].values())
+        assert np.isfinite(about["size"])
+
+
 def test_an_empty_table_is_an_empty_layer() -> None:
     ((data, about, _),) = layers(table(0))
     assert data.shape == (0, 2)
