@@ -26,7 +26,17 @@ def changed(**columns: Any) -> dict[str, Any]:
         (changed(x=source()["x"] + 0.5), "wrong: x differs"),
         (changed(x=source()["x"] / 100), "wrong: x in pixels"),
         (changed(z=source()["z"] * 100), "wrong: z x 100"),
-        (changed(x=source()["y"], y=source()["x"]), "wrong: x differs, y differs"),
+        (changed(x=source()["y"], y=source()["x"]), "wrong: x and y swapped"),
+        (
+            changed(x=source()["y"] / 100, y=source()["x"] / 100),
+            "wrong: x and y swapped, x in pixels, y in pixels",
+        ),
+        (changed(x=source()["x"] / 100, y=source()["y"] / 100), "wrong: x in pixels, y in pixels"),
+        (changed(x=source()["z"], y=source()["z"]), "wrong: x differs, y differs"),
+        (
+            changed(frame=source()["frame"] + 0.5 * (source()["x"] > 9e3)),
+            "wrong: frames cut to whole",
+        ),
         (changed(frame=source()["frame"] - 1), "wrong: frames -1"),
         (changed(frame=np.zeros(200)), "wrong: frames differ"),
         (changed(intensity=np.floor(source()["intensity"])), "wrong: photons cut to whole"),
