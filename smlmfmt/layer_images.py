@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from smlmfmt.errors import FormatError, SizeLimitError
+from smlmfmt.smlm.images import LAYOUT, THUMBNAIL
 from smlmfmt.table import Image
 
 __all__ = ["decoded", "image_layers"]
 
 PIXELS_MAX = 1 << 28
-THUMBNAIL = "thumbnail"
+CHANNELS = ((), (3,), (4,))  # Grey, or colours that napari shows.
 RAW_DTYPES = ("uint8", "uint16", "uint32", "float32", "float64")
 
 
@@ -49,7 +50,7 @@ def image_layers(
 
 
 def decoded(image: Image) -> npt.NDArray[Any]:
-    """Return the pixels, shape (height, width) or (height, width, 3 or 4).
+    """Return the pixels, shape (height, width), or (height, width, 3 or 4) in colour.
 
     Raises:
         FormatError: It cannot be decoded, or its shape and type do not explain its bytes.
@@ -72,12 +73,17 @@ def decoded(image: Image) -> npt.NDArray[Any]:
 
 def _raw(image: Image) -> npt.NDArray[Any]:
     shape = image.shape or ()
-    if image.dtype not in RAW_DTYPES or not 2 <= len(shape) <= 3:
+    if shape[2:] == (1,):
+        shape = shape[:2]
+    if image.dtype not in RAW_DTYPES or len(shape) not in (2, 3) or shape[2:] not in CHANNELS:
         raise FormatError(f"a raw array of {image.dtype or 'unknown type'} and shape {shape}")
+    layout = image.metadata.get(LAYOUT)
+    start = layout.get("offset") if isinstance(layout, Mapping) else None
+    data = image.data[start:] if isinstance(start, int) and start > 0 else image.data
     dtype = np.dtype(image.dtype).newbyteorder("<")
-    if math.prod(shape) * dtype.itemsize != len(image.data):
-        raise FormatError(f"{len(image.data)} B are no {image.dtype} of shape {shape}")
-    return np.frombuffer(image.data, dtype).reshape(shape)
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise FormatError(f"{len(data)} B are no {image.dtype} of shape {shape}")
+    return np.frombuffer(data, dtype).reshape(shape)
 
 
 def _placed(

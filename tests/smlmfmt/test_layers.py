@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ from npe2.io_utils import read_get_reader
 
 import smlmfmt
 from smlmfmt import Bundle, FormatError, Image, LocTable
+from smlmfmt.layer_images import decoded
 from smlmfmt.layers import (
     POINTS_MAX,
     bundle_layers,
@@ -177,6 +179,11 @@ def test_an_image_with_a_pixel_size_is_placed() -> None:
         media_type="application/octet-stream", metadata={"pixel_size": 50.0},
     )  # fmt: skip
     bundle = Bundle(tables=[table()], images=[image, raw])
+    padded = dataclasses.replace(
+        raw, data=b"head" + raw.data, shape=(2, 3, 1),
+        metadata={"pixel_size": 50, "layout": {"offset": 4}},
+    )  # fmt: skip
+    assert decoded(padded).tolist() == [[0, 1, 2], [3, 4, 5]]
     colour, grey, points = bundle_layers(bundle, name="a.smlm")[0]
     np.testing.assert_array_equal(colour[0], RGB)
     assert (colour[1]["rgb"], colour[1]["scale"]) == (True, (100.0, 100.0))
@@ -193,6 +200,8 @@ def test_an_image_with_a_pixel_size_is_placed() -> None:
                metadata={"pixel_size": 1}), "decoded"),
         (Image(name="i", data=b"12345", media_type="application/octet-stream", shape=(2, 3),
                dtype="uint8", metadata={"pixel_size": 1}), "5 B"),
+        (Image(name="i", data=bytes(12), media_type="application/octet-stream", shape=(2, 3, 2),
+               dtype="uint8", metadata={"pixel_size": 1}), "(2, 3, 2)"),
         (Image(name="i", data=b"", media_type="application/octet-stream", shape=(0, 0),
                dtype="object", metadata={"pixel_size": 1}), "object"),
     ],
