@@ -168,7 +168,7 @@ def _is_decode(opened: Hdf5File) -> bool:
 
 
 def _sniff(head: bytes, file: BinaryIO) -> bool:
-    return sniff(head, file, is_it=_is_decode, marks=(b"xyz\0", b"frame_ix\0"))
+    return sniff(head, file, is_it=_is_decode, marks=(b"xyz", b"frame_ix"))
 
 
 FORMAT = Format(

@@ -149,7 +149,7 @@ def _is_picasso(opened: Hdf5File) -> bool:
 
 
 def _sniff(head: bytes, file: BinaryIO) -> bool:
-    return sniff(head, file, is_it=_is_picasso, marks=(b"locs\0",))
+    return sniff(head, file, is_it=_is_picasso, marks=(b"locs",))
 
 
 FORMAT = Format(

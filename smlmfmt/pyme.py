@@ -134,7 +134,7 @@ def _are_pyme(names: list[str]) -> bool:
 def _sniff(head: bytes, file: BinaryIO) -> bool:
     if is_hdf5(head):
         return sniff(
-            head, file, is_it=lambda opened: _table(opened) is not None, marks=(b"Localizations\0",)
+            head, file, is_it=lambda opened: _table(opened) is not None, marks=(b"Localizations",)
         )
     if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"#"):
         return False

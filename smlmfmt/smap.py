@@ -112,7 +112,7 @@ def _is_smap(opened: Hdf5File) -> bool:
 
 
 def _sniff(head: bytes, file: BinaryIO) -> bool:
-    return sniff(head, file, is_it=_is_smap, marks=(b"saveloc\0",))
+    return sniff(head, file, is_it=_is_smap, marks=(b"saveloc",))
 
 
 FORMAT = Format(

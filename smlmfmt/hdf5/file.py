@@ -19,11 +19,13 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 RATIO_MAX = 250
 RATIO_FREE_SIZE = 64 << 20
 
+Description = dict[str, Any] | FormatError
+
 _HEAD_SIZE = 4096
 _USER_BLOCKS = (0, 512, 1024, 2048)
 # What was found out to tell a file's format need not be found out again to read it. An entry lives
 # as long as its file object, and counts only while the file has that size and beginning.
-_SNIFFED: weakref.WeakKeyDictionary[BinaryIO, tuple[int, bytes, dict[str, Any]]] = (
+_SNIFFED: weakref.WeakKeyDictionary[BinaryIO, tuple[tuple[int, bytes], Description]] = (
     weakref.WeakKeyDictionary()
 )
 
@@ -49,7 +51,10 @@ class Hdf5File:
         head = file.read(_HEAD_SIZE)
         if not is_hdf5(head):
             raise ArchiveError(f"{name}: does not begin as an HDF5 file does")
-        self._objects = _described(file, (self._size, head), name=name)["objects"]
+        found = _described(file, (self._size, head))
+        if isinstance(found, FormatError):
+            raise type(found)(f"{name}: {found}")
+        self._objects = found["objects"]
 
     def dataset(self, path: str) -> Dataset | None:
         """Return the dataset of that path, if there is one.
@@ -123,12 +128,18 @@ def sniff(
         return all(mark in head for mark in marks)
 
 
-def _described(file: BinaryIO, state: tuple[int, bytes], *, name: str) -> dict[str, Any]:
+def _described(file: BinaryIO, state: tuple[int, bytes]) -> Description:
     try:
         known = _SNIFFED.get(file)
     except TypeError:  # A file object that cannot be a key.
-        return description_of(file, name=name)
-    if known is not None and known[:2] == state:
-        return known[2]
-    _SNIFFED[file] = (*state, description_of(file, name=name))
-    return _SNIFFED[file][2]
+        return _description(file)
+    if known is None or known[0] != state:
+        known = _SNIFFED[file] = state, _description(file)
+    return known[1]
+
+
+def _description(file: BinaryIO) -> Description:
+    try:
+        return description_of(file)
+    except FormatError as error:
+        return type(error)(str(error))  # Without what it was raised from, which holds the file.

@@ -19,17 +19,16 @@ __all__ = ["description_of"]
 BLOCK_SIZE = 64 << 10
 SERVED_SIZE_MAX = 1 << 30
 ANSWER_SIZE_MAX = 128 << 20
-SECONDS_MAX = 60
+SECONDS_MAX = 30
 
 _SCRIPT = Path(__file__).with_name("describe.py")
 
 
-def description_of(file: BinaryIO, *, name: str) -> dict[str, Any]:
-    """Return what `smlmfmt.hdf5.describe` says of a file.
+def description_of(file: BinaryIO) -> dict[str, Any]:
+    """Return what `smlmfmt.hdf5.describe` says of a file. Errors do not name the file.
 
     Args:
         file: Seekable; the process sees the bytes it asks for and nothing else.
-        name: The file's name, for messages.
 
     Raises:
         ArchiveError: It is no HDF5 file, or damaged so that libhdf5 fails or does not come to an
@@ -54,7 +53,7 @@ def description_of(file: BinaryIO, *, name: str) -> dict[str, Any]:
     clock.daemon = True
     clock.start()
     try:
-        answer = _served(process, file, name=name)
+        answer = _served(process, file)
     finally:
         clock.cancel()
         process.kill()
@@ -64,8 +63,8 @@ def description_of(file: BinaryIO, *, name: str) -> dict[str, Any]:
             _close(pipe)
     if answer is None:
         how = f"takes more than {SECONDS_MAX} s" if is_late.is_set() else "makes the library fail"
-        raise ArchiveError(f"{name}: reading its HDF5 structure {how}; the file is damaged")
-    return _checked(answer, name=name)
+        raise ArchiveError(f"reading its HDF5 structure {how}; the file is damaged")
+    return _checked(answer)
 
 
 def _environment() -> dict[str, str]:
@@ -78,7 +77,7 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _served(process: subprocess.Popen[bytes], file: BinaryIO, *, name: str) -> bytes | None:
+def _served(process: subprocess.Popen[bytes], file: BinaryIO) -> bytes | None:
     """Hand out blocks until the answer comes; None if the process ends without one."""
     blocks, requests = process.stdin, process.stdout
     assert blocks is not None
@@ -91,11 +90,11 @@ def _served(process: subprocess.Popen[bytes], file: BinaryIO, *, name: str) -> b
         while len(request := requests.read(8)) == 8:
             (index,) = struct.unpack("<q", request)
             if index < 0:
-                return _answer(requests, name=name)
+                return _answer(requests)
             served += BLOCK_SIZE
             if served > SERVED_SIZE_MAX:
                 raise SizeLimitError(
-                    f"{name}: more than {SERVED_SIZE_MAX} B of its structure would have to be read"
+                    f"more than {SERVED_SIZE_MAX} B of its structure would have to be read"
                 )
             file.seek(index * BLOCK_SIZE)
             blocks.write(file.read(BLOCK_SIZE))
@@ -105,23 +104,23 @@ def _served(process: subprocess.Popen[bytes], file: BinaryIO, *, name: str) -> b
     return None
 
 
-def _answer(requests: Any, *, name: str) -> bytes | None:
+def _answer(requests: Any) -> bytes | None:
     header = requests.read(8)
     size = int.from_bytes(header, "little")
     if size > ANSWER_SIZE_MAX:
-        raise SizeLimitError(f"{name}: its structure takes {size} B, {ANSWER_SIZE_MAX} B allowed")
+        raise SizeLimitError(f"its structure takes {size} B, {ANSWER_SIZE_MAX} B allowed")
     body: bytes = requests.read(size)
     return body if len(header) == 8 and len(body) == size else None
 
 
-def _checked(answer: bytes, *, name: str) -> dict[str, Any]:
+def _checked(answer: bytes) -> dict[str, Any]:
     try:
         found = json.loads(answer)
     except (ValueError, RecursionError) as error:
-        raise ArchiveError(f"{name}: its HDF5 structure cannot be told; it is damaged") from error
+        raise ArchiveError("its HDF5 structure cannot be told; it is damaged") from error
     if not isinstance(found, dict) or not isinstance(found.get("objects"), dict):
         problem = found.get("problem") if isinstance(found, dict) else None
-        raise ArchiveError(f"{name}: not a readable HDF5 file: {problem or 'no objects'}")
+        raise ArchiveError(f"not a readable HDF5 file: {problem or 'no objects'}")
     return found
 
 
