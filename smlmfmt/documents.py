@@ -16,6 +16,7 @@ DOCUMENT_SIZE_MAX = 1 << 20
 DOCUMENT_DEPTH_MAX = 32
 VALUE_COUNT_MAX = 1 << 18
 DOCUMENT_COUNT_MAX = 1024
+NUMBER_SIZE_MAX = 64
 
 _INTEGER_MAX = 1 << 63
 
@@ -80,7 +81,22 @@ def _loader() -> Any:
     import yaml  # noqa: PLC0415 - needed by few.
 
     class Loader(yaml.SafeLoader):
-        """What `yaml.SafeLoader` knows, and Python's tags without their meaning."""
+        """What `yaml.SafeLoader` knows, less what takes time or memory out of proportion."""
+
+        def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            # Merging mappings into mappings doubles them at each step.
+            for key, _ in node.value:
+                if key.tag == "tag:yaml.org,2002:merge":
+                    key.tag = "tag:yaml.org,2002:str"
+
+        def construct_yaml_int(self, node: yaml.ScalarNode) -> Any:
+            # To count in sixties (1:30:00) takes time that grows with the square of the length.
+            is_short = len(node.value) <= NUMBER_SIZE_MAX
+            return super().construct_yaml_int(node) if is_short else node.value
+
+        def construct_yaml_float(self, node: yaml.ScalarNode) -> Any:
+            is_short = len(node.value) <= NUMBER_SIZE_MAX
+            return super().construct_yaml_float(node) if is_short else node.value
 
     def construct(loader: Loader, _suffix: str, node: yaml.Node) -> Any:
         if isinstance(node, yaml.SequenceNode):
@@ -90,6 +106,8 @@ def _loader() -> Any:
         assert isinstance(node, yaml.ScalarNode)
         return loader.construct_scalar(node)
 
+    Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
+    Loader.add_constructor("tag:yaml.org,2002:float", Loader.construct_yaml_float)
     Loader.add_multi_constructor("tag:yaml.org,2002:python/", construct)
     return Loader
 

@@ -42,9 +42,10 @@ NAMES = {
     "PSFxpix": "sigma_x_pixels",
     "PSFypix": "sigma_y_pixels",
 }
-UNITS = dict.fromkeys(
-    ("xnmerr", "ynmerr", "znmerr", "xerrnm", "yerrnm", "zerrnm", "locprecxnm", "locprecynm"), "nm"
-) | {"phot": "photon", "bg": "photon"}
+UNITS = {name: "nm" for name in NAMES if not name.endswith("pix")} | {
+    "phot": "photon",
+    "bg": "photon",
+}
 
 
 def read_smap(file: BinaryIO, options: ReadOptions) -> Bundle:

@@ -91,7 +91,7 @@ def smap(rows: int = 200, **fields: Any) -> bytes:
         for name, value in values.items():
             packing = {"compression": "gzip", "shuffle": True, "chunks": (1, 64)}
             array = np.asarray(value)
-            is_packed = array.shape[0] == 1 and array.size > 64
+            is_packed = array.ndim == 2 and array.shape[0] == 1 and array.size > 64
             group.create_dataset(name, data=array, **(packing if is_packed else {}))
         empty = group.create_dataset("nothing", data=np.array([0, 0], "u8"))
         empty.attrs["MATLAB_empty"] = np.uint8(1)

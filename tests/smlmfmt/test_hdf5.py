@@ -184,7 +184,10 @@ def test_a_chunk_that_inflates_to_more_than_it_says() -> None:
 
 @pytest.mark.parametrize("fletcher32", [False, True])
 def test_a_damaged_chunk(fletcher32: bool) -> None:  # noqa: FBT001
-    options = {"compression": None if fletcher32 else "gzip", "fletcher32": fletcher32}
+    options: dict[str, Any] = {
+        "compression": None if fletcher32 else "gzip",
+        "fletcher32": fletcher32,
+    }
     data = picasso(500, chunks=(500,), **options)
     file = opened(data)
     dataset = file.dataset("/locs")
@@ -254,14 +257,14 @@ def test_links_that_go_round_in_circles() -> None:
 
 
 def test_thousands_of_groups_and_members() -> None:
-    dtype = [*XY, *((f"m{number}", "f4") for number in range(1200))]
+    dtype = [*XY, *((f"m{number}", "f4") for number in range(900))]
 
     def fill(file: Any) -> None:
         file.create_dataset("locs", data=np.zeros(3, dtype))
         for number in range(6000):
             file.create_group(f"z{number:04}")
 
-    assert len(read_picasso(build(fill)).columns) == 1202
+    assert len(read_picasso(build(fill)).columns) == 902
 
 
 def test_members_that_are_no_numbers_are_left_out_and_named() -> None:
@@ -300,6 +303,7 @@ def test_a_file_that_libhdf5_never_finishes(monkeypatch: pytest.MonkeyPatch) -> 
     start = time.perf_counter()
     with pytest.raises(FormatError, match="takes more than 3 s; the file is damaged"):
         smlmfmt.read(file, format="picasso")
+    file.seek(0)
     assert smlmfmt.sniff(file) == "picasso"  # By its first bytes; nothing is described anew.
     assert time.perf_counter() - start < 20
 
