@@ -12,6 +12,7 @@ The script imports nothing of smlmfmt, so that it starts quickly.
 from __future__ import annotations
 
 import base64
+import codecs
 import contextlib
 import functools
 import io
@@ -328,6 +329,8 @@ def _confine() -> None:
         import resource  # noqa: PLC0415 - not on Windows, where the parent's clock must do.
     except ImportError:
         return
+    for encoding in ("ascii", "latin-1", "utf-8"):
+        codecs.lookup(encoding)  # Python loads these from files when they are first needed.
     for limit, value in (
         (resource.RLIMIT_AS, MEMORY_SIZE_MAX),
         (resource.RLIMIT_CPU, CPU_SECONDS_MAX),
