@@ -240,7 +240,9 @@ def write(
     path = Path(path)
     chosen = format_to_write(path, format)
     bundle = data if isinstance(data, Bundle) else Bundle(tables=(data,))
-    write_whole(path, bundle, chosen, options=WriteOptions(exact=exact, pixel_size_nm=pixel_size_nm))
+    write_whole(
+        path, bundle, chosen, options=WriteOptions(exact=exact, pixel_size_nm=pixel_size_nm)
+    )
 
 
 def write_whole(path: Path, bundle: Bundle, chosen: Format, *, options: WriteOptions) -> None:

@@ -142,6 +142,17 @@ def test_written_in_decodes_layout(tmp_path: Path) -> None:
     assert again["x"].tolist() == [10, 20]
 
 
+def test_locan_loads_it(tmp_path: Path) -> None:
+    locan = pytest.importorskip("locan", reason="the extra `benchmark` is not installed")
+    positions = {"x": [10.0, 20.0], "y": [1.0, 2.0], "z": [3.0, 4.0]}
+    smlmfmt.write(tmp_path / "a.h5", LocTable({"frame": [0, 1], **positions}))
+    found = locan.load_decode_file(tmp_path / "a.h5").data
+    # Locan keeps DECODE's order of axes.
+    assert found["position_x"].tolist() == positions["y"]
+    assert found["position_y"].tolist() == positions["x"]
+    assert found["position_z"].tolist() == positions["z"]
+
+
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     positions: dict[str, list[float]] = {"x": [1.0, 2.0], "y": [1.0, 2.0]}
     bad: list[tuple[dict[str, list[float]], dict[str, str], type[FormatError], str]] = [

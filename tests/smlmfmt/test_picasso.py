@@ -220,6 +220,26 @@ def test_the_same_data_gives_the_same_bytes(tmp_path: Path) -> None:
     assert written(table, tmp_path, pixel_size_nm=1).read_bytes() == first
 
 
+def test_picasso_itself_loads_it(tmp_path: Path) -> None:
+    peer = pytest.importorskip("picasso.io", reason="the extra `peers` is not installed")
+    size = np.float32(100)
+    table = LocTable(
+        {"frame": [1, 2], "x": [150.0, 250.0], "y": [10.0, 20.0], "z": [-5.0, 5.0],
+         "intensity": [1.0, 2.0], "sigma": [150.0, 150.0], "uncertainty_xy": [10.0, 20.0]},
+        {"x": "nm", "y": "nm", "z": "nm", "sigma": "nm", "uncertainty_xy": "nm"},
+        frame_origin=1,
+    )  # fmt: skip
+    path = written(table, tmp_path, pixel_size_nm=100)
+    for is_beside in (True, False):
+        if not is_beside:
+            path.with_suffix(".yaml").unlink()
+        found, notes = peer.load_locs(str(path))
+        assert found["frame"].tolist() == [0, 1]
+        np.testing.assert_array_equal(found["x"], table["x"].astype(np.float32) / size)
+        assert found["z"].tolist() == [-5, 5]
+        assert notes[-1]["Pixelsize"] == 100
+
+
 NUMBERS = st.floats(-(2.0**100), 2.0**100, width=32)
 
 
