@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from smlmfmt.files import replaced
-from smlmfmt.format import ColumnMapping, Format, OnError, ReadOptions, Source, WriteOptions
-from smlmfmt.registry import columns_wanted, format_to_write, opened_stream
+from smlmfmt.format import ColumnMapping, OnError, ReadOptions, Source, WriteOptions
+from smlmfmt.registry import columns_wanted, format_to_write, opened_stream, write_whole
 from smlmfmt.stream import BundleStream, TableStream, gathered
 from smlmfmt.table import Bundle, LocTable
 
@@ -81,8 +81,11 @@ def convert(  # noqa: PLR0913 - what may have to be said about two files.
     writing = WriteOptions(exact=exact, pixel_size_nm=pixel_size_nm)
     with opened_stream(source, format=source_format, options=reading) as (stream, file):
         counter = _Counter(stream, file, progress)
-        with replaced(path) as written:
-            _write(written, chosen, counter.stream, options=writing)
+        if chosen.write_stream is None:
+            write_whole(path, _gathered(counter.stream), chosen, options=writing)
+        else:
+            with replaced(path) as written:
+                chosen.write_stream(written, counter.stream, writing)
         counter.finish()
         return Conversion(
             format=stream.format,
@@ -90,14 +93,6 @@ def convert(  # noqa: PLR0913 - what may have to be said about two files.
             rows=counter.rows,
             warnings=tuple(stream.warnings),
         )
-
-
-def _write(file: BinaryIO, chosen: Format, stream: BundleStream, *, options: WriteOptions) -> None:
-    if chosen.write_stream is not None:
-        chosen.write_stream(file, stream, options)
-        return
-    assert chosen.write is not None
-    chosen.write(file, _gathered(stream), options)
 
 
 class _Counter:

@@ -110,6 +110,8 @@ class Format:
         stream: Opens such a file to be read block by block while it is open; without it, files
             are read whole and cut. For delimited text, `text_stream.by_blocks(read)`.
         write_stream: Writes tables block by block; without it, `write` gets them whole.
+        companions: Gives the files that belong beside a written one, by suffix: it has the same
+            stem and that suffix.
     """
 
     info: FormatInfo
@@ -119,3 +121,4 @@ class Format:
     write: Write | None = None
     stream: Callable[[BinaryIO, ReadOptions], BundleStream] | None = None
     write_stream: WriteStream | None = None
+    companions: Callable[[Bundle, WriteOptions], Mapping[str, bytes]] | None = None

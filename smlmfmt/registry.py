@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from smlmfmt import delimited, smlm, thunderstorm
+from smlmfmt import decode, delimited, picasso, pyme, smap, smlm, thunderstorm
 from smlmfmt.errors import FormatError
 from smlmfmt.files import opened, replaced
 from smlmfmt.format import (
@@ -41,6 +41,7 @@ __all__ = [
     "read",
     "sniff",
     "write",
+    "write_whole",
 ]
 
 HEAD_SIZE = 65_536
@@ -48,7 +49,16 @@ HEAD_SIZE = 65_536
 # In the order of detection: the particular before the general.
 _FORMATS: dict[str, Format] = {
     item.info.name: item
-    for item in (smlm.FORMAT, thunderstorm.FORMAT, thunderstorm.FORMAT_XLS, delimited.FORMAT)
+    for item in (
+        smlm.FORMAT,
+        picasso.FORMAT,
+        decode.FORMAT,
+        smap.FORMAT,
+        pyme.FORMAT,
+        thunderstorm.FORMAT,
+        thunderstorm.FORMAT_XLS,
+        delimited.FORMAT,
+    )
 }
 
 
@@ -231,10 +241,27 @@ def write(
     path = Path(path)
     chosen = format_to_write(path, format)
     bundle = data if isinstance(data, Bundle) else Bundle(tables=(data,))
-    options = WriteOptions(exact=exact, pixel_size_nm=pixel_size_nm)
+    write_whole(
+        path, bundle, chosen, options=WriteOptions(exact=exact, pixel_size_nm=pixel_size_nm)
+    )
+
+
+def write_whole(path: Path, bundle: Bundle, chosen: Format, *, options: WriteOptions) -> None:
+    """Write a bundle, and what belongs beside it, in a format that can be written.
+
+    Raises:
+        FormatError: The format cannot hold this data.
+        OSError: A file cannot be written.
+    """
     assert chosen.write is not None
     with replaced(path) as file:
         chosen.write(file, bundle, options)
+        beside = chosen.companions(bundle, options) if chosen.companions is not None else {}
+        for suffix, content in beside.items():
+            if path.suffix == suffix:
+                raise FormatError(f"{path.name}: {suffix} is the suffix of the notes beside it")
+            with replaced(path.with_suffix(suffix)) as companion:
+                companion.write(content)
 
 
 def format_to_write(path: Path, name: str | None) -> Format:

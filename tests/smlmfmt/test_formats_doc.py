@@ -7,12 +7,17 @@ from types import ModuleType
 
 import pytest
 
-from smlmfmt import columns, errors, text
+from smlmfmt import columns, decode, documents, errors, text
+from smlmfmt.hdf5 import describe, layout, process
+from smlmfmt.hdf5 import file as hdf5_file
 from smlmfmt.smlm import archive, file, images, manifest, tables
 from tests.smlmfmt.from_registry import block, overview
 
 DOC = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
-MODULES = (archive, manifest, tables, images, file, text)
+MODULES = (
+    *(archive, manifest, tables, images, file, text, decode, documents),
+    *(describe, layout, process, hdf5_file),
+)
 LIMITS = [
     (module, name)
     for module in MODULES

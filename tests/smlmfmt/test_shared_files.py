@@ -31,7 +31,8 @@ TEXT = {
     "locan_five_blobs_3D.txt": "csv",
     "locan_Nanoimager_dstorm_data.csv": "csv",
     "locan_Elyra_dstorm_data.txt": "csv",
-    "pyme_test_csv.csv": "csv",
+    "pyme_test_csv.csv": "pyme",
+    "pyme_test_hdf.hdf": "pyme",
     "pyminflux_Fig2_U2OS_Tom70-Dreiklang_ATP5B_AB_Minflux3D.csv": "csv",
 }
 
@@ -69,6 +70,44 @@ def test_text_equals_what_others_read(name: str, format_name: str) -> None:
     assert smlmfmt.sniff(SHARED / name) == format_name
     bundle = smlmfmt.read(SHARED / name)
     compare(bundle.tables[0], TRUTH[name])
+
+
+@pytest.mark.parametrize("name", ["picasso_raw_movie_locs", "picasso_egfr_mols"])
+def test_picasso_equals_what_picasso_reads(name: str, tmp_path: Path) -> None:
+    path = SHARED / f"{name}.hdf5"
+    assert smlmfmt.sniff(path) == "picasso"
+    bundle = smlmfmt.read(path)
+    table, truth = bundle.tables[0], TRUTH[path.name]
+    assert len(table) == truth["rows"]
+    assert [table.source_names[column] for column in table.columns] == truth["columns"]
+    for column in table.columns:
+        wanted = truth["stats"][table.source_names[column]]
+        pixel = {"nm": np.float32(130), "nm^2": np.float32(130**2)}.get(table.units[column], 1)
+        values = table[column]
+        assert str(values.dtype) == wanted["dtype"]
+        assert values.min() == values.dtype.type(wanted["min"]) * pixel, column
+        assert values.max() == values.dtype.type(wanted["max"]) * pixel, column
+        mean = values.mean(dtype=np.float64) / pixel
+        assert mean == pytest.approx(wanted["mean"], rel=1e-7), column
+    documents = bundle.manifest["documents"]
+    for found, wanted in zip(documents, truth["yaml_docs"], strict=True):
+        assert wanted.items() <= found.items()
+    smlmfmt.write(tmp_path / "again.hdf5", bundle)
+    again = smlmfmt.read(tmp_path / "again.hdf5")
+    assert again.manifest == bundle.manifest
+    for column in table.columns:
+        np.testing.assert_array_equal(again.tables[0][column], table[column])
+        assert again.tables[0].units[column] == table.units[column]
+
+
+def test_both_files_of_pyme_say_the_same() -> None:
+    binary = smlmfmt.read(SHARED / "pyme_test_hdf.hdf").tables[0]
+    text = smlmfmt.read(SHARED / "pyme_test_csv.csv").tables[0]
+    assert set(binary.columns) == set(text.columns)
+    assert binary.units == text.units
+    assert {"frame", "x", "y", "z", "x_precision", "sigma"} <= set(text.columns)
+    for column in binary.columns:  # The text has seven digits.
+        np.testing.assert_allclose(binary[column], text[column], rtol=6e-7)
 
 
 @pytest.mark.parametrize("name", SMLM)
