@@ -57,11 +57,8 @@ def convert(  # noqa: PLR0913 - what may have to be said about two files.
         target: Where to; an existing file is replaced.
         source_format: A name of `formats()` to read; None finds out from the content.
         format: A name of `formats()` to write; None takes it from the target's suffix.
-        columns: As `read`, and so are `on_error`, `variant` and `only`.
+        columns, on_error, variant, only: As `read`.
         pixel_size_nm: Camera pixel in nm, for formats that count in pixels.
-        on_error: As `read`.
-        variant: As `read`.
-        only: As `read`.
         exact: Keep float64 and integer columns in .smlm, which some peers then refuse.
         progress: Told, as rows are written, how many bytes of the source are done, of how many.
 
