@@ -73,7 +73,8 @@ def test_a_table_that_says_little_has_a_summary(columns: dict[str, list[float]])
     assert facts.uncertainty_nm is None
     assert facts.frames is None
     assert facts.localizations_per_frame is None
-    assert facts.precision is facts.resolution is facts.drift is facts.signature is None
+    found = (facts.precision, facts.resolution, facts.drift, facts.signature)
+    assert found == (None, None, None, None)
     json.dumps(facts.as_dict(), allow_nan=False)
 
 
