@@ -15,6 +15,7 @@ twice of it cannot be told from none. Motion within one run is not seen.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ from smlmfmt.measures.split import time_edges
 __all__ = ["Drift", "remaining_drift"]
 
 RUNS = 10
+PAIRS = tuple(itertools.combinations(range(RUNS), 2))
 TILES = 4
 TILE_PX = 256
 ROWS_MIN = 200  # Of a run.
@@ -80,7 +82,7 @@ def remaining_drift(positions: Positions, field: Field) -> Drift | None:
 def _moved(maps: Maps) -> tuple[float, float] | None:
     """Return D^2 and E in square pixels, or None if a pair has no peak within reach."""
     whole = maps.sum(axis=0)
-    filled = np.flatnonzero(maps.any(axis=(1, 2, 3, 4)))
+    filled = np.flatnonzero(maps.any(axis=(1, 2, 3)))
     found = [_places(whole), *(_places(whole - maps[tile]) for tile in filled)]
     known = [places for places in found if places is not None]
     if len(known) < len(found) or filled.size < 2:
@@ -104,43 +106,40 @@ def _count(positions: Positions, edges: Floats, square: Field, *, pixel_nm: floa
     run = np.searchsorted(edges, positions.frame[inside], side="right")
     index = run * TILES**2 + rows // TILE_PX * TILES + columns // TILE_PX
     index = (index * TILE_PX + rows % TILE_PX) * TILE_PX + columns % TILE_PX
-    counts = np.bincount(index, minlength=RUNS * size**2).astype(np.float32)
+    counts = np.zeros(RUNS * size**2, np.float32)
+    np.add.at(counts, index, np.ones(index.size, np.float32))
     return counts.reshape(RUNS, TILES**2, TILE_PX, TILE_PX)
 
 
 def _correlations(images: Maps, pixel: float) -> Maps:
-    """Return the middles of all pairs' correlations: (tiles, RUNS, RUNS, side, side).
+    """Return the middles of the correlations of PAIRS: shape (tiles, pairs, side, side).
 
-    Only pairs of one run and a later one are filled. They are blurred, so that single pairs of
-    localizations make no peak of their own.
+    They are blurred, so that single pairs of localizations make no peak of their own.
     """
-    spectra = np.fft.rfft2(images - images.mean(axis=(2, 3), keepdims=True))
+    spectra = [np.fft.rfft2(run - run.mean(axis=(1, 2), keepdims=True)) for run in images]
     sigma_px = max(BLUR_NM / pixel, BLUR_MIN_PX)
     down, across = np.fft.fftfreq(TILE_PX), np.fft.rfftfreq(TILE_PX)
     squares = np.square(down)[:, None] + np.square(across)[None, :]
     blur = np.exp(-2 * np.square(np.pi * sigma_px) * squares).astype(np.float32)
     reach = int(min(REACH_PX, max(4 * sigma_px, REACH_NM / pixel), TILE_PX // 2 - 1))
     kept = np.arange(-reach, reach + 1)
-    tiles = images.shape[1]
-    maps = np.zeros((tiles, RUNS, RUNS, kept.size, kept.size), np.float32)
-    for first in range(RUNS):
-        blurred = np.conj(spectra[first]) * blur
-        for second in range(first + 1, RUNS):
-            cross = np.fft.irfft2(blurred * spectra[second], s=(TILE_PX, TILE_PX))
-            maps[:, first, second] = cross[:, kept[:, None], kept[None, :]]
+    maps = np.zeros((images.shape[1], len(PAIRS), kept.size, kept.size), np.float32)
+    for index, (first, second) in enumerate(PAIRS):
+        product = np.conj(spectra[first]) * spectra[second] * blur
+        cross = np.fft.irfft2(product, s=(TILE_PX, TILE_PX))
+        maps[:, index] = cross[:, kept[:, None], kept[None, :]]
     return maps
 
 
 def _places(maps: Maps) -> Floats | None:
-    """Return each run's place in pixels, shape (RUNS, 2), from correlations of all pairs."""
+    """Return each run's place in pixels, shape (RUNS, 2), from the correlations of PAIRS."""
     shifts = np.zeros((RUNS, RUNS, 2))
-    for first in range(RUNS):
-        for second in range(first + 1, RUNS):
-            peak = _peak(maps[first, second])
-            if peak is None:
-                return None
-            shifts[first, second] = peak
-            shifts[second, first] = -peak
+    for (first, second), image in zip(PAIRS, maps, strict=True):
+        peak = _peak(image)
+        if peak is None:
+            return None
+        shifts[first, second] = peak
+        shifts[second, first] = -peak
     return np.asarray(np.median(shifts, axis=0))
 
 

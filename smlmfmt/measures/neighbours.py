@@ -30,15 +30,16 @@ class FrameNeighbours:
     """Answers how far the nearest localization in a later frame is.
 
     Args:
-        points: At most 2^21 distinct frames.
+        points: At least one, in at most 2^21 distinct frames.
         reach_nm: Distances beyond it are infinite.
     """
 
     def __init__(self, points: Localizations, *, reach_nm: float) -> None:
         self._reach_nm = reach_nm
         self._frames, rank = np.unique(points.frame, return_inverse=True)
-        cells = [np.floor(axis / reach_nm).astype(np.int64) for axis in (points.x, points.y)]
-        self._column, self._row = (cell & CELL_MASK for cell in cells)
+        # Counted from the least, so that the grid wraps nowhere but in fields of 2^21 cells.
+        axes = [np.floor((axis - axis.min()) / reach_nm) for axis in (points.x, points.y)]
+        self._column, self._row = (axis.astype(np.int64) & CELL_MASK for axis in axes)
         keys = self._key(rank, self._row, self._column)
         order = np.argsort(keys, kind="stable")
         self._keys, self._order = keys[order], order

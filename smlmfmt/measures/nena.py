@@ -44,6 +44,7 @@ LAG_FRAMES_MIN = 5
 PAIRS_MIN = 100
 SURPLUS_MIN = 6.0  # Standard deviations of the counts.
 SURPLUS_PART = 0.1  # Of the counts.
+FITTED_PART = 1 / 3  # Of the surplus; less, and its distances are not spread as errors are.
 BINS = 100
 FIT_SIGMAS = 10.0
 MEDIAN_SIGMAS = 2 * math.sqrt(math.log(2))  # The median of d / (2 s^2) exp(-d^2 / (4 s^2)).
@@ -64,7 +65,7 @@ def nearest_neighbour_precision(
 
     None without frames, where frames are not whole numbers, too few, or hold more than can be
     looked at, where localizations do not come again in the next frame more than by chance, or where
-    the returns have no spread.
+    the returns are not spread as errors are.
     """
     if positions.frame is None:
         return None
@@ -195,6 +196,6 @@ def _fitted(near: Floats, returns: tuple[float, float]) -> Precision | None:
     found, _ = least_squares(residuals, start, low=low, high=high)
     a1, s = float(np.exp(found[0])), float(np.exp(found[1]))
     # At a limit the distribution is not that of returns.
-    if not 0.25 < s < 3.5 or a1 < PAIRS_MIN / 2:
+    if not 0.25 < s < 3.5 or a1 < max(PAIRS_MIN / 2, FITTED_PART * count):
         return None
     return Precision(precision_nm=s * scale, pairs=round(a1))

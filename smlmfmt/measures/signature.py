@@ -58,7 +58,8 @@ class Signature:
         """
         version, colon, digits = text.partition(":")
         data = bytes.fromhex(digits)
-        if not colon or not version.isascii() or not version.isdigit() or len(data) > SIZE_MAX:
+        is_number = version.isascii() and version.isdigit()
+        if not (colon and is_number and 0 < len(data) <= SIZE_MAX):
             raise ValueError(f"a signature is version:hex, got {text[:80]!r}")
         return cls(int(version), tuple(byte / STEPS for byte in data))
 
