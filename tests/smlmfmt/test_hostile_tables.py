@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smlmfmt import LocTable
-from smlmfmt.measures import frc, sample, signature
+from smlmfmt.measures import frc, nena, sample, signature
 from smlmfmt.summary import summarize
 
 ROWS = 100_000
@@ -90,21 +90,20 @@ def test_an_outlier_does_not_hide_the_rest() -> None:
 
 def test_memory_does_not_grow_with_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample, "SAMPLE_ROWS", 1 << 14)
+    monkeypatch.setattr(nena, "ROWS_MAX", 1 << 14)
     peaks = []
-    for times in (1, 16):
-        columns = {
-            "frame": np.repeat(FRAME, times),
-            "x": np.repeat(UNIT[0], times) * 1e4,
-            "y": np.repeat(UNIT[1], times) * 1e4,
+    for times in (2, 32):
+        columns: dict[str, Any] = {
+            name: np.repeat(FRAME, times) for name in ("frame", "a", "b", "c")
         }
-        table = LocTable({name: values.astype(np.float32) for name, values in columns.items()})
-        del columns
+        columns |= {axis: np.repeat(UNIT[0], times) * 1e4 for axis in ("x", "y")}
+        table = LocTable(columns)
         tracemalloc.start()
         summarize(table)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    # The longer table is 20 MB; what it takes more is what NeNA may look at.
-    assert peaks[1] < 200e6
+    # The tables are 10 and 154 MB.
+    assert peaks[1] < 1.2 * peaks[0] < 300e6
 
 
 VALUES = st.one_of(
