@@ -187,7 +187,7 @@ CASES: dict[str, Case] = {
 
 def run_case(name: str, rows: int, *, is_square: bool) -> dict[str, Any]:
     """Run one case in this process."""
-    from tests.benchmarks.bench_smlm import peak_bytes
+    from tests.benchmarks.contest import peak_bytes
 
     table = make_table(rows)
     if is_square:
