@@ -11,7 +11,15 @@ from protocol import limits
 from protocol.errors import MalformedError
 from protocol.identity import BlobId, DatasetId, DigestHex, PublisherId, RecordId
 from protocol.payload import Fields, encode_record, open_record
-from protocol.tables import ColumnSummary, Frames, TableSummary, read_table
+from protocol.tables import (
+    ColumnSummary,
+    Drift,
+    Frames,
+    Precision,
+    Resolution,
+    TableSummary,
+    read_table,
+)
 
 __all__ = [
     "Author",
@@ -19,8 +27,11 @@ __all__ = [
     "Citation",
     "ColumnSummary",
     "Dataset",
+    "Drift",
     "File",
     "Frames",
+    "Precision",
+    "Resolution",
     "Sample",
     "TableSummary",
     "Tag",

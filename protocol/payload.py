@@ -109,6 +109,10 @@ class Fields:
         """Say whether the field is there."""
         return name in self._object
 
+    def is_null(self, name: str) -> bool:
+        """Say whether the field is null or absent."""
+        return self._object.get(name) is None
+
     def line(self, name: str, *, length_max: int, optional: bool = False) -> str:
         """Return one line of text without control characters; absent and optional is ""."""
         value = self._object.get(name, "" if optional else None)
@@ -152,9 +156,9 @@ class Fields:
             self.fail(name, f"an integer from {minimum} to {maximum}")
         return value
 
-    def number_or_null(self, name: str) -> float | None:
-        """Return a finite number, or None where the field is null; it must be there."""
-        value = self._object.get(name, "")
+    def number_or_null(self, name: str, *, optional: bool = False) -> float | None:
+        """Return a finite number, or None where the field is null, or absent and optional."""
+        value = self._object.get(name, None if optional else "")
         if value is None:
             return None
         if type(value) is not float and type(value) is not int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,19 @@ from typing import Any
 from protocol import limits
 from protocol.payload import Fields
 
-__all__ = ["ColumnSummary", "Frames", "TableSummary", "read_table"]
+__all__ = [
+    "ColumnSummary",
+    "Drift",
+    "Frames",
+    "Precision",
+    "Resolution",
+    "TableSummary",
+    "read_table",
+]
 
 AXES = ("x", "y", "z")
+_SPLITS = frozenset({"frames", "rows"})
+_SIGNATURE = re.compile("[1-9][0-9]{0,2}:([0-9a-f]{2}){1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +35,7 @@ class ColumnSummary:
     min: float | None
     max: float | None
     mean: float | None
+    median: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +48,43 @@ class Frames:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Precision:
+    """Localization precision along one axis by nearest neighbours, from so many returns."""
+
+    precision_nm: float
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """Resolution by Fourier ring correlation: of which square, in which pixels, dealt how."""
+
+    resolution_nm: float
+    pixel_nm: float
+    field_nm: float
+    rows: int
+    split: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """Root mean square drift; under twice its uncertainty it cannot be told from none."""
+
+    drift_nm: float
+    uncertainty_nm: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableSummary:
-    """What the node measured about one table.
+    """What the node measured about one table. None is what is not known.
 
     Attributes:
         bounds: (min, max) in nm by axis x, y, z; an axis without finite values is absent.
         dimension: 2, or 3 where z varies.
         density_per_um2: Localizations per square micrometre of the bounds.
         uncertainty_nm: Median lateral uncertainty.
+        signature: `version:hex`, by which similar structures are found.
         non_finite: Cells that are NaN or infinite.
     """
 
@@ -56,6 +97,11 @@ class TableSummary:
     dimension: int
     density_per_um2: float | None
     uncertainty_nm: float | None
+    localizations_per_frame: float | None = None
+    precision: Precision | None = None
+    resolution: Resolution | None = None
+    drift: Drift | None = None
+    signature: str | None = None
     non_finite: int
 
     @classmethod
@@ -67,6 +113,7 @@ class TableSummary:
 def read_table(fields: Fields) -> TableSummary:
     """Read the fields of one table."""
     frames = fields.child("frames")
+    precision, resolution, drift = map(fields.child, ("precision", "resolution", "drift"))
     return TableSummary(
         name=fields.line("name", length_max=limits.NAME_LENGTH_MAX, optional=True),
         channel=fields.line("channel", length_max=limits.NAME_LENGTH_MAX, optional=True),
@@ -77,6 +124,11 @@ def read_table(fields: Fields) -> TableSummary:
         dimension=fields.integer("dimension", minimum=2, maximum=3),
         density_per_um2=fields.number_or_null("density_per_um2"),
         uncertainty_nm=fields.number_or_null("uncertainty_nm"),
+        localizations_per_frame=fields.number_or_null("localizations_per_frame", optional=True),
+        precision=None if precision is None else _precision(precision),
+        resolution=None if resolution is None else _resolution(resolution),
+        drift=None if drift is None else _drift(drift),
+        signature=_signature(fields),
         non_finite=fields.integer("non_finite"),
     )
 
@@ -96,9 +148,10 @@ def _plain_column(item: Any) -> ColumnSummary | None:
     """
     try:
         name, unit, source = item["name"], item["unit"], item["source"]
-        low, high, mean = item["min"], item["max"], item["mean"]
+        low, high, mean, median = item["min"], item["max"], item["mean"], item.get("median")
         is_plain = (
             type(low) is type(high) is type(mean) is float
+            and (type(median) is float or median is None)
             and 0 < len(name) <= len(name) + len(unit) + len(source) <= limits.TERM_LENGTH_MAX
             and not name.isspace()
             and (name + unit + source).isprintable()
@@ -107,7 +160,9 @@ def _plain_column(item: Any) -> ColumnSummary | None:
         return None
     if not is_plain:
         return None
-    return ColumnSummary(name=name, unit=unit, source=source, min=low, max=high, mean=mean)
+    return ColumnSummary(
+        name=name, unit=unit, source=source, min=low, max=high, mean=mean, median=median
+    )
 
 
 def _column(fields: Fields) -> ColumnSummary:
@@ -118,6 +173,7 @@ def _column(fields: Fields) -> ColumnSummary:
         min=fields.number_or_null("min"),
         max=fields.number_or_null("max"),
         mean=fields.number_or_null("mean"),
+        median=fields.number_or_null("median", optional=True),
     )
 
 
@@ -131,6 +187,40 @@ def _frames(fields: Fields) -> Frames:
         last=fields.integer("last", minimum=-bound),
         origin=None if origin is None else int(origin),
     )
+
+
+def _precision(fields: Fields) -> Precision:
+    return Precision(precision_nm=_length(fields, "precision_nm"), pairs=fields.integer("pairs"))
+
+
+def _resolution(fields: Fields) -> Resolution:
+    return Resolution(
+        resolution_nm=_length(fields, "resolution_nm"),
+        pixel_nm=_length(fields, "pixel_nm"),
+        field_nm=_length(fields, "field_nm"),
+        rows=fields.integer("rows"),
+        split=fields.choice("split", _SPLITS),
+        seed=fields.integer("seed"),
+    )
+
+
+def _drift(fields: Fields) -> Drift:
+    return Drift(
+        drift_nm=_length(fields, "drift_nm"), uncertainty_nm=_length(fields, "uncertainty_nm")
+    )
+
+
+def _length(fields: Fields, name: str) -> float:
+    value = fields.number_or_null(name)
+    if value is None or value < 0:
+        fields.fail(name, "a number that is not negative")
+    return value
+
+
+def _signature(fields: Fields) -> str | None:
+    if fields.is_null("signature"):
+        return None
+    return fields.matching("signature", _SIGNATURE, "a version, a colon and 1 to 64 bytes in hex")
 
 
 def _bounds(fields: Fields) -> dict[str, tuple[float, float]]:

@@ -48,16 +48,18 @@ def convert(  # noqa: PLR0913 - what may have to be said about two files.
 ) -> Conversion:
     """Write a localization file in another format: whole under its name, or not at all.
 
-    `.smlm` and ThunderSTORM tables are written as their rows are read, in the memory of a few
-    blocks, if they come from a format that streams (`FormatInfo.streams`). Otherwise, and with
-    `exact`, the tables are read whole first.
+    `.smlm` and ThunderSTORM tables are written as their rows are read, if they come from a format
+    that streams (`FormatInfo.streams`). Otherwise, and with `exact`, they are read whole first.
 
     Args:
         source: A path, or a binary file object at its start.
         target: Where to; an existing file is replaced.
         source_format: A name of `formats()` to read; None finds out from the content.
         format: A name of `formats()` to write; None takes it from the target's suffix.
-        columns, on_error, variant, only: As `read`.
+        columns: As `read`, and so are `on_error`, `variant` and `only`.
+        on_error: As `read`.
+        variant: As `read`.
+        only: As `read`.
         pixel_size_nm: Camera pixel in nm, for formats that count in pixels.
         exact: Keep float64 and integer columns in .smlm, which some peers then refuse.
         progress: Told, as rows are written, how many bytes of the source are done, of how many.

@@ -1,45 +1,43 @@
-"""What is measured about a localization table: rows, extent, frames, density, precision."""
+"""What is measured about a localization table: rows, extent, frames, density, precision and more.
+
+Each fact has a module of its own in `measures`, with its formula and source; docs/measures.md has
+them together with their limits. Facts of single columns are exact and come of passes over blocks
+of rows. Facts of neighbourhoods (precision, resolution, drift, signature) look at bounded parts of
+the table, which are drawn with fixed seeds: the same table has the same summary everywhere.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
+
+from smlmfmt.measures.columns import ColumnSummary, measure_column
+from smlmfmt.measures.drift import Drift, remaining_drift
+from smlmfmt.measures.frc import Resolution, fourier_ring_resolution
+from smlmfmt.measures.medians import exact_median
+from smlmfmt.measures.nena import Precision, nearest_neighbour_precision
+from smlmfmt.measures.rows import Floats, Rows, is_nm, lateral_uncertainty, row_blocks
+from smlmfmt.measures.sample import field_of, sample_positions
+from smlmfmt.measures.signature import Signature, structure_signature
 
 if TYPE_CHECKING:
-    from smlmfmt.table import Column, LocTable
+    from smlmfmt.table import LocTable
 
-__all__ = ["ColumnSummary", "FrameRange", "Summary", "lateral_uncertainty", "summarize"]
+__all__ = [
+    "ColumnSummary",
+    "FieldOfView",
+    "FrameRange",
+    "Summary",
+    "lateral_uncertainty",
+    "summarize",
+]
 
-BLOCK_ROWS = 1 << 18  # Scratch memory stays at a few MiB however long the table is.
 FRAME_MAX = 2.0**53  # Beyond this a JSON reader may not keep the integer.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnSummary:
-    """One column's name, unit, name in the file, and its finite values' min, max and mean."""
-
-    name: str
-    unit: str
-    source: str
-    min: float | None
-    max: float | None
-    mean: float | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return {
-            "name": self.name,
-            "unit": self.unit,
-            "source": self.source,
-            "min": self.min,
-            "max": self.max,
-            "mean": self.mean,
-        }
+DIGITS = 5  # Of facts that are no better than that.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,114 +50,136 @@ class FrameRange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FieldOfView:
+    """The extent of the finite positions in nm; depth is 0 in a plane, None without z in nm."""
+
+    width_nm: float
+    height_nm: float
+    depth_nm: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """Measured facts of one table. None says that a fact cannot be known from the table.
 
     Attributes:
         rows: Localizations, non-finite ones included.
+        columns: Least, greatest, mean and median of each column's finite values.
         bounds: (min, max) in nm of the finite values of x, y and, where there is one, z.
+        field_of_view: The sides of `bounds`: max - min of x, y and z.
+        localizations_per_frame: Rows with a frame, divided by last - first + 1.
         dimension: 3 if z takes at least two different values, else 2.
         density_per_um2: Rows whose x and y are finite, divided by the area of the box from
             min to max of x and y, in 1/um^2: n / ((x_max - x_min) (y_max - y_min) 1e-6 /nm^2).
         uncertainty_nm: Median of the finite, positive lateral uncertainties in nm.
+        precision: Localization precision by nearest neighbours in the next frame
+            (`measures.nena`).
+        resolution: By Fourier ring correlation (`measures.frc`).
+        drift: That is still in the table (`measures.drift`).
+        signature: Of the structure, to find similar ones by (`measures.signature`).
         non_finite: Values (cells) that are NaN or infinite; no other number counts them.
     """
 
     rows: int
     columns: tuple[ColumnSummary, ...]
     bounds: Mapping[str, tuple[float, float]]
+    field_of_view: FieldOfView | None
     frames: FrameRange | None
+    localizations_per_frame: float | None
     dimension: int
     density_per_um2: float | None
     uncertainty_nm: float | None
+    precision: Precision | None
+    resolution: Resolution | None
+    drift: Drift | None
+    signature: Signature | None
     non_finite: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the summary as plain JSON values, as signed records carry it."""
-        frames = self.frames
+        """Return the summary as plain JSON values, as signed records carry it.
+
+        Estimates are rounded to five digits: they are worth no more.
+        """
         return {
             "rows": self.rows,
             "columns": [column.as_dict() for column in self.columns],
             "bounds": {axis: list(limits) for axis, limits in self.bounds.items()},
-            "frames": None
-            if frames is None
-            else {"first": frames.first, "last": frames.last, "origin": frames.origin},
+            "field_of_view": _plain(self.field_of_view, FieldOfView.__slots__),
+            "frames": _plain(self.frames, FrameRange.__slots__),
+            "localizations_per_frame": _rounded(self.localizations_per_frame),
             "dimension": self.dimension,
             "density_per_um2": self.density_per_um2,
             "uncertainty_nm": self.uncertainty_nm,
+            "precision": _estimate(self.precision, Precision.__slots__),
+            "resolution": _estimate(self.resolution, Resolution.__slots__),
+            "drift": _estimate(self.drift, Drift.__slots__),
+            "signature": None if self.signature is None else str(self.signature),
             "non_finite": self.non_finite,
         }
 
 
-def summarize(table: LocTable) -> Summary:
-    """Return what is measured about the table, reading each column in blocks.
+def _plain(value: object, names: tuple[str, ...] | str) -> dict[str, Any] | None:
+    return None if value is None else {name: getattr(value, name) for name in names}
 
-    Minimum, maximum and mean are of the finite values as stored; sums are float64, whatever the
-    column's type. The median is exact. Scratch memory does not grow with the table.
+
+def _estimate(value: object, names: tuple[str, ...] | str) -> dict[str, Any] | None:
+    plain = _plain(value, names)
+    return plain and {
+        name: _rounded(item) if isinstance(item, float) else item for name, item in plain.items()
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{DIGITS}g}")
+
+
+def summarize(table: LocTable) -> Summary:
+    """Return what is measured about the table.
+
+    Minimum, maximum, mean and median are of the finite values as stored. Scratch memory does not
+    grow with the table: it is some 300 MB for the longest, and much less for short ones.
     """
-    columns, non_finite = [], 0
+    columns, non_finite = [], {}
     for name in table:
-        column, skipped = _column(table, name)
+        column, skipped = measure_column(table, name)
         columns.append(column)
-        non_finite += skipped
+        non_finite[name] = skipped
     by_name = {column.name: column for column in columns}
     bounds = _bounds(by_name)
+    frames = _frames(by_name.get("frame"), table.frame_origin)
     z_min, z_max = bounds.get("z", (0.0, 0.0))
+    precision, resolution, drift, signature = _neighbourhoods(table)
     return Summary(
         rows=len(table),
         columns=tuple(columns),
         bounds=bounds,
-        frames=_frames(by_name.get("frame"), table.frame_origin),
+        field_of_view=_field_of_view(table, bounds),
+        frames=frames,
+        localizations_per_frame=_per_frame(frames, len(table) - non_finite.get("frame", 0)),
         dimension=3 if z_max > z_min else 2,
-        density_per_um2=_density(table, bounds),
-        uncertainty_nm=_uncertainty(table),
-        non_finite=non_finite,
+        density_per_um2=_density(table, bounds, non_finite),
+        uncertainty_nm=_uncertainty(table, by_name),
+        precision=precision,
+        resolution=resolution,
+        drift=drift,
+        signature=signature,
+        non_finite=sum(non_finite.values()),
     )
 
 
-def _blocks(column: Column) -> Iterator[Column]:
-    for start in range(0, len(column), BLOCK_ROWS):
-        yield column[start : start + BLOCK_ROWS]
-
-
-def _finite(block: Column) -> Column:
-    if block.dtype.kind != "f":
-        return block
-    keep = np.isfinite(block)
-    return block if keep.all() else block[keep]
-
-
-def _column(table: LocTable, name: str) -> tuple[ColumnSummary, int]:
-    """Return the column's summary and how many of its values are not finite."""
-    low, high, count = math.inf, -math.inf, 0
-    sums = []
-    for block in _blocks(table[name]):
-        values = _finite(block)
-        if values.size:
-            low, high = min(low, float(values.min())), max(high, float(values.max()))
-            with np.errstate(over="ignore", invalid="ignore"):  # Blocks near the greatest float.
-                sums.append(float(values.sum(dtype=np.float64)))
-            count += values.size
-    mean = _mean(sums, count)
-    summary = ColumnSummary(
-        name=name,
-        unit=table.units[name],
-        source=table.source_names[name],
-        min=low if count else None,
-        max=high if count else None,
-        mean=mean,
+def _neighbourhoods(
+    table: LocTable,
+) -> tuple[Precision | None, Resolution | None, Drift | None, Signature | None]:
+    positions = sample_positions(table)
+    field = None if positions is None else field_of(positions)
+    if positions is None or field is None:
+        return None, None, None, None
+    precision = nearest_neighbour_precision(table, positions, field)
+    resolution = fourier_ring_resolution(
+        table, positions, field, precision_nm=precision.precision_nm if precision else None
     )
-    return summary, len(table) - count
-
-
-def _mean(sums: list[float], count: int) -> float | None:
-    # Values near 1.8e308 may overflow the sum; then no float64 mean exists to report.
-    if not count or not all(map(math.isfinite, sums)):
-        return None
-    try:
-        return math.fsum(sums) / count
-    except OverflowError:
-        return None
+    drift = remaining_drift(positions, field)
+    return precision, resolution, drift, structure_signature(positions, field)
 
 
 def _bounds(columns: Mapping[str, ColumnSummary]) -> dict[str, tuple[float, float]]:
@@ -171,6 +191,19 @@ def _bounds(columns: Mapping[str, ColumnSummary]) -> dict[str, tuple[float, floa
     return bounds
 
 
+def _field_of_view(
+    table: LocTable, bounds: Mapping[str, tuple[float, float]]
+) -> FieldOfView | None:
+    sides = {
+        axis: high - low
+        for axis, (low, high) in bounds.items()
+        if is_nm(table, axis) and math.isfinite(high - low)
+    }
+    if not {"x", "y"} <= sides.keys():
+        return None
+    return FieldOfView(width_nm=sides["x"], height_nm=sides["y"], depth_nm=sides.get("z"))
+
+
 def _frames(column: ColumnSummary | None, origin: int | None) -> FrameRange | None:
     if column is None or column.min is None or column.max is None:
         return None
@@ -179,82 +212,41 @@ def _frames(column: ColumnSummary | None, origin: int | None) -> FrameRange | No
     return FrameRange(first=math.floor(column.min), last=math.floor(column.max), origin=origin)
 
 
-def _is_nm(table: LocTable, name: str) -> bool:
-    # Lengths are nm by contract; a column that says otherwise (px) must not pass for nm.
-    return name in table and table.units[name] in {"nm", ""}
+def _per_frame(frames: FrameRange | None, rows: int) -> float | None:
+    return None if frames is None else rows / (frames.last - frames.first + 1)
 
 
-def _density(table: LocTable, bounds: Mapping[str, tuple[float, float]]) -> float | None:
-    if not {"x", "y"} <= bounds.keys() or not (_is_nm(table, "x") and _is_nm(table, "y")):
+def _density(
+    table: LocTable, bounds: Mapping[str, tuple[float, float]], non_finite: Mapping[str, int]
+) -> float | None:
+    if not {"x", "y"} <= bounds.keys() or not (is_nm(table, "x") and is_nm(table, "y")):
         return None
     width_um, height_um = ((high - low) / 1000 for low, high in (bounds["x"], bounds["y"]))
     area_um2 = width_um * height_um
     if not 0 < area_um2 < math.inf:
         return None
-    pairs = zip(_blocks(table["x"]), _blocks(table["y"]), strict=True)
-    count = sum(int(np.count_nonzero(np.isfinite(x) & np.isfinite(y))) for x, y in pairs)
+    count = len(table)
+    if non_finite["x"] or non_finite["y"]:
+        x, y = table["x"], table["y"]
+        count = sum(
+            int(np.count_nonzero(np.isfinite(x[rows]) & np.isfinite(y[rows])))
+            for rows in row_blocks(count)
+        )
     density = count / area_um2
     return density if math.isfinite(density) else None
 
 
-def lateral_uncertainty(table: LocTable, rows: slice) -> npt.NDArray[np.float64] | None:
-    """Return the lateral uncertainty in nm of these rows, or None if the table has none.
-
-    It is `uncertainty_xy`, else the root of the mean variance of `x_precision` and `y_precision`
-    (either alone if the other is missing). Values may be NaN, infinite or not positive, as stored.
-    """
-    names: tuple[str, ...] = ("uncertainty_xy",)
-    if not _is_nm(table, "uncertainty_xy"):
-        names = tuple(n for n in ("x_precision", "y_precision") if _is_nm(table, n))
-    if not names:
-        return None
-    axes = [table[name][rows].astype(np.float64) for name in names]
-    if len(axes) == 1:
-        return axes[0]
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.asarray(np.sqrt((np.square(axes[0]) + np.square(axes[1])) / 2))
-
-
-class _Uncertainties:
-    """The finite, positive lateral uncertainties of a table, block by block."""
-
-    def __init__(self, table: LocTable) -> None:
-        self._table = table
-
-    def __iter__(self) -> Iterator[npt.NDArray[np.float64]]:
-        for start in range(0, len(self._table), BLOCK_ROWS):
-            values = lateral_uncertainty(self._table, slice(start, start + BLOCK_ROWS))
-            if values is None:
-                return
-            yield values[np.isfinite(values) & (values > 0)]
-
-
-def _uncertainty(table: LocTable) -> float | None:
+def _uncertainty(table: LocTable, columns: Mapping[str, ColumnSummary]) -> float | None:
     """Return the median lateral uncertainty, from uncertainty_xy or x_ and y_precision."""
-    values = _Uncertainties(table)
-    count = sum(block.size for block in values)
-    if not count:
-        return None
-    upper = _ranked(values, count // 2)
-    return upper if count % 2 else (_ranked(values, count // 2 - 1) + upper) / 2
+    column = columns.get("uncertainty_xy")
+    is_usable = column is not None and column.min is not None and column.min > 0
+    if column is not None and is_usable and is_nm(table, column.name):
+        return column.median  # All finite values count, so it is known already.
 
+    def usable(rows: Rows) -> Floats:
+        values = lateral_uncertainty(table, rows)
+        if values is None:
+            return np.zeros(0)
+        return values[np.isfinite(values) & (values > 0)]
 
-def _ranked(values: _Uncertainties, rank: int) -> float:
-    """Return the value of this rank (0 is the smallest) without sorting or keeping the values.
-
-    Positive floats sort as their bits do, so the bits are found 16 at a time by counting.
-    """
-    found = 0
-    for shift in (48, 32, 16, 0):
-        counts = np.zeros(1 << 16, np.int64)
-        for block in values:
-            bits = block.view(np.uint64)
-            if shift < 48:
-                bits = bits[bits >> np.uint64(shift + 16) == np.uint64(found)]
-            digits = (bits >> np.uint64(shift)) & np.uint64(0xFFFF)
-            counts += np.bincount(digits.astype(np.intp), minlength=1 << 16)
-        until = np.cumsum(counts)
-        digit = int(np.searchsorted(until, rank, side="right"))
-        rank -= int(until[digit] - counts[digit])
-        found = (found << 16) | digit
-    return float(np.array([found], np.uint64).view(np.float64)[0])
+    return exact_median(usable, len(table))

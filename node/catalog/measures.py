@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 from node.catalog.views import HitSummary
 from protocol.limits import INTEGER_MAX
@@ -31,10 +32,30 @@ def measure(dataset: Dataset) -> HitSummary:
         precision_nm=_mean([(table.uncertainty_nm, table.rows) for table in tables]),
         fov_um=max(sides, default=None),
         density_per_um2=_mean([(table.density_per_um2, table.rows) for table in tables]),
+        **_estimates(tables),
         size=_bounded(sum([file.size for file in files])),
         files=len(files),
         samples=len(dataset.samples),
     )
+
+
+def _estimates(tables: list[TableSummary]) -> dict[str, Any]:
+    """Return what is estimated from neighbourhoods: means by rows, the longest's signature."""
+    signed = [table for table in tables if table.signature is not None]
+    nena = [(table.precision.precision_nm, table.rows) for table in tables if table.precision]
+    drift = [(table.drift.drift_nm, table.rows) for table in tables if table.drift]
+    resolution = [
+        (table.resolution.resolution_nm, table.rows) for table in tables if table.resolution
+    ]
+    return {
+        "nena_nm": _mean(nena),
+        "resolution_nm": _mean(resolution),
+        "drift_nm": _mean(drift),
+        "localizations_per_frame": _mean(
+            [(table.localizations_per_frame, table.rows) for table in tables]
+        ),
+        "signature": max(signed, key=lambda table: table.rows).signature if signed else None,
+    }
 
 
 def measured_tables(dataset: Dataset) -> list[TableSummary]:

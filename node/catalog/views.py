@@ -186,8 +186,10 @@ class HitTag:
 class HitSummary:
     """What was measured over all tables of a dataset; None where nothing was.
 
-    `precision_nm` is the median lateral uncertainty, weighted by rows; `fov_um` the shorter side
-    of the largest table's bounds; `size` the bytes of all files; `files` and `samples` counts.
+    `precision_nm` is the median lateral uncertainty, weighted by rows, as are `nena_nm` (precision
+    by nearest neighbours), `resolution_nm`, `drift_nm` and `localizations_per_frame`; `signature`
+    is that of the longest table. `fov_um` is the shorter side of the largest table's bounds;
+    `size` the bytes of all files; `files` and `samples` counts.
     """
 
     localizations: int | None = None
@@ -195,6 +197,11 @@ class HitSummary:
     precision_nm: float | None = None
     fov_um: float | None = None
     density_per_um2: float | None = None
+    nena_nm: float | None = None
+    resolution_nm: float | None = None
+    drift_nm: float | None = None
+    localizations_per_frame: float | None = None
+    signature: str | None = None
     size: int = 0
     files: int = 0
     samples: int = 0

@@ -18,12 +18,11 @@ from node.cli.reading import reading_options
 from node.cli.terminal import Progress, json_option, plain, print_facts, print_json, print_table
 from node.errors import InputError
 from node.ingest.reading import ReadingOptions, check_written_format
+from node.web.quality import quality_facts
 from node.web.quantities import (
     format_bound,
-    format_count,
     format_exact,
     format_field,
-    format_length,
     format_plural,
     format_size,
 )
@@ -297,10 +296,6 @@ def _hash_fact(hashes: Sequence[smlm.StatedHash]) -> str | None:
     return f"{agree} of {len(hashes)} agree" + (f" ({others})" if others else "")
 
 
-def _density(per_um2: float) -> str:
-    return format_count(per_um2) if per_um2 >= 10 else f"{per_um2:.2g}"
-
-
 def _info_document(file: Path, bundle: Bundle, deviations: list[str]) -> dict[str, Any]:
     return {
         "path": str(file),
@@ -323,7 +318,6 @@ def _info_document(file: Path, bundle: Bundle, deviations: list[str]) -> dict[st
 def _print_table_facts(table: LocTable) -> None:
     summary = table.summary()
     frames = summary.frames
-    density = summary.density_per_um2
     click.echo()
     print_facts(
         {
@@ -335,10 +329,7 @@ def _print_table_facts(table: LocTable) -> None:
             "Frames": f"{format_exact(frames.first)} to {format_exact(frames.last)}"
             if frames
             else None,
-            "Median uncertainty": format_length(summary.uncertainty_nm)
-            if summary.uncertainty_nm
-            else None,
-            "Density": f"{_density(density)} per um^2" if density else None,
+            **quality_facts(summary),
             "Not finite": format_exact(summary.non_finite) if summary.non_finite else None,
         }
     )
@@ -349,10 +340,13 @@ def _print_table_facts(table: LocTable) -> None:
             format_bound(column.min),
             format_bound(column.max),
             format_bound(column.mean),
+            format_bound(column.median),
             _cut(column.source) if column.source != column.name else "",
         )
         for column in summary.columns[:COLUMNS_SHOWN]
     ]
     click.echo()
-    print_table(("column", "unit", "min>", "max>", "mean>", "in the file"), rows, flexible=5)
+    print_table(
+        ("column", "unit", "min>", "max>", "mean>", "median>", "in the file"), rows, flexible=6
+    )
     _print_more(len(summary.columns) - COLUMNS_SHOWN, "column")

@@ -10,10 +10,11 @@ from urllib.parse import quote, urlencode
 from markupsafe import Markup
 
 from node.catalog import vocabulary
-from node.catalog.measures import measured_tables
-from node.catalog.views import DatasetView, Holder
+from node.catalog.measures import measure, measured_tables
+from node.catalog.views import DatasetView, HitSummary, Holder
 from node.publishing.licenses import license_name
 from node.web.cards import Surroundings, category_title, short_license
+from node.web.quality import quality_rows
 from node.web.quantities import (
     format_count,
     format_date,
@@ -101,6 +102,7 @@ def make_dataset_page(
         "citation": _citation(view),
         "references": [_reference(entry) for entry in data.citation],
         "samples": _samples(view),
+        "quality": quality_rows(data.samples, rows_max=TABLES_SHOWN_MAX),
         "files_hidden": max(0, sum(len(s.files) for s in data.samples) - FILES_SHOWN_MAX),
         "revisions": [
             {
@@ -151,7 +153,7 @@ def _facts(view: DatasetView, silent: Collection[str]) -> list[Fact]:
     size = sum(file.size for file in files.values())
     facts = []
     if tables:
-        facts += _measured_facts(tables)
+        facts += _measured_facts(tables, measure(data))
     facts += [
         Fact(
             name="Licence",
@@ -179,22 +181,12 @@ def _facts(view: DatasetView, silent: Collection[str]) -> list[Fact]:
     return facts
 
 
-def _measured_facts(tables: list[TableSummary]) -> list[Fact]:
+def _measured_facts(tables: list[TableSummary], summary: HitSummary) -> list[Fact]:
     rows = sum(table.rows for table in tables)
-    precise = [
-        (table.uncertainty_nm, table.rows) for table in tables if table.uncertainty_nm is not None
-    ]
-    weight = sum(count for _, count in precise)
-    precision = sum(value * count for value, count in precise) / weight if weight else None
     widest = max(tables, key=_area)
     facts = [
         Fact(name="Localizations", value=format_count(rows), exact=format_exact(rows), leads=True),
-        Fact(
-            name="Median precision",
-            value=format_length(precision) if precision is not None else "not in the file",
-            exact=f"{precision:.3f} nm" if precision is not None else "",
-            leads=precision is not None,
-        ),
+        *_sharpness(summary),
         Fact(
             name="Field of view" if len(tables) == 1 else "Largest field of view",
             value=format_field({axis: widest.bounds[axis] for axis in sorted(widest.bounds)}),
@@ -206,6 +198,22 @@ def _measured_facts(tables: list[TableSummary]) -> list[Fact]:
         most = max(spans)
         value = format_exact(most) if len(set(spans)) == 1 else f"up to {format_exact(most)}"
         facts.append(Fact(name="Frames", value=value))
+    return facts
+
+
+def _sharpness(summary: HitSummary) -> list[Fact]:
+    """Return precision, as the file says or else as measured, and resolution where it is known."""
+    name, precision = "Median precision", summary.precision_nm
+    if precision is None and summary.nena_nm is not None:
+        name, precision = "Precision, NeNA", summary.nena_nm
+    if precision is None:
+        facts = [Fact(name=name, value="not in the file")]
+    else:
+        exact = f"{precision:.3f} nm"
+        facts = [Fact(name=name, value=format_length(precision), exact=exact, leads=True)]
+    if (resolution := summary.resolution_nm) is not None:
+        exact = f"{resolution:.3f} nm by Fourier ring correlation"
+        facts.append(Fact(name="Resolution, FRC", value=format_length(resolution), exact=exact))
     return facts
 
 

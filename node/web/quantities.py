@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 __all__ = [
     "THIN",
+    "UNKNOWN",
     "format_age",
     "format_bound",
     "format_count",
@@ -22,6 +23,7 @@ __all__ = [
     "format_measure",
     "format_moment",
     "format_plural",
+    "format_rate",
     "format_size",
     "shorten",
 ]
@@ -53,6 +55,13 @@ def format_count(value: float | None) -> str:
     if abs(value) < 10_000:
         return format_exact(value)
     return _scale(value, _COUNT_STEPS, digits=2)
+
+
+def format_rate(value: float | None) -> str:
+    """Return how many per something: two to three digits, `0.042`, `2.4`, `41`, `1.2 k`."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    return format_count(value) if abs(value) >= 10 else f"{value:.2g}"
 
 
 def format_size(size: int | None) -> str:

@@ -30,12 +30,15 @@ from protocol.records import (
     Citation,
     ColumnSummary,
     Dataset,
+    Drift,
     File,
     Frames,
     Head,
     Identity,
     Key,
     NodeInfo,
+    Precision,
+    Resolution,
     Sample,
     TableSummary,
     Tag,
@@ -86,7 +89,9 @@ NODE = seal(
 
 
 def dataset(*, by: SigningKey = ONLINE, **changes: object) -> Envelope:
-    column = ColumnSummary(name="x", unit="nm", source="x [nm]", min=0.5, max=9000.0, mean=4500.25)
+    column = ColumnSummary(
+        name="x", unit="nm", source="x [nm]", min=0.5, max=9000.0, mean=4500.25, median=4480.5
+    )
     table = TableSummary(
         name="cell1",
         rows=120_000,
@@ -96,6 +101,13 @@ def dataset(*, by: SigningKey = ONLINE, **changes: object) -> Envelope:
         dimension=2,
         density_per_um2=1666.9,
         uncertainty_nm=9.5,
+        localizations_per_frame=6.0,
+        precision=Precision(precision_nm=8.25, pairs=41_000),
+        resolution=Resolution(
+            resolution_nm=34.5, pixel_nm=4.5, field_nm=9000.0, rows=120_000, split="frames", seed=1
+        ),
+        drift=Drift(drift_nm=3.5, uncertainty_nm=1.25),
+        signature="1:46403f4a5c4d2a30405059636d74777a7e7f80",
         non_finite=0,
     )
     original = File(

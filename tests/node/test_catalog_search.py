@@ -13,7 +13,17 @@ from node.catalog.views import Query, Results, Viewer
 from node.errors import InputError
 from protocol.envelope import Envelope, seal
 from protocol.identity import DigestHex
-from protocol.records import Author, Dataset, File, Sample, TableSummary, Tag
+from protocol.records import (
+    Author,
+    Dataset,
+    Drift,
+    File,
+    Precision,
+    Resolution,
+    Sample,
+    TableSummary,
+    Tag,
+)
 from tests.node.catalogs import Home, opened
 from tests.protocol.lab import START, Lab
 from tests.protocol.test_dataset import DATASET, FILE, TABLE
@@ -57,7 +67,18 @@ TUBULES = dataset(
     tags=tags("modality:dstorm", "structure:microtubules"),
     license="CC0-1.0",
     samples=files(
-        table(rows=5000, uncertainty_nm=12.0, bounds={"x": (0, 20_000.0), "y": (0, 30_000.0)}),
+        table(
+            rows=5000,
+            uncertainty_nm=12.0,
+            bounds={"x": (0, 20_000.0), "y": (0, 30_000.0)},
+            localizations_per_frame=2.5,
+            precision=Precision(precision_nm=8.0, pairs=900),
+            resolution=Resolution(
+                resolution_nm=40.0, pixel_nm=5.0, field_nm=2e4, rows=5000, split="rows", seed=1
+            ),
+            drift=Drift(drift_nm=3.0, uncertainty_nm=1.0),
+            signature="1:40ff",
+        ),
         name="tubulin_0042.csv",
     ),
 )
@@ -243,6 +264,9 @@ async def test_a_hit_tells_what_a_list_shows(shelf: Home) -> None:
     assert (first.category, first.term, first.label) == ("modality", "dstorm", "DSTORM")
     assert (hit.summary.localizations, hit.summary.precision_nm) == (5000, 12.0)
     assert (hit.summary.fov_um, hit.summary.dimension) == (20.0, 2)
+    assert (hit.summary.nena_nm, hit.summary.resolution_nm) == (8.0, 40.0)
+    assert (hit.summary.drift_nm, hit.summary.localizations_per_frame) == (3.0, 2.5)
+    assert hit.summary.signature == "1:40ff"
     assert (hit.holders, hit.status, hit.visibility) == (0, "current", "public")
 
 

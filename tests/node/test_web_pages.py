@@ -101,6 +101,10 @@ async def test_dataset_page_says_what_people_decide_by(node: Node, client: Serve
         assert f"<code>{column.name}</code>" in text
     assert "Complete" in text
     assert "Signature verified" in text
+    quality = text.partition('id="quality"')[2].partition("</table>")[0]
+    assert "Precision, NeNA" in quality
+    assert "cell1.csv</td>" in quality
+    assert f'title="{file.tables[0].columns[0].median}"' in text
 
 
 async def test_a_shortened_id_leads_to_the_whole_one(node: Node, client: Served) -> None:

@@ -15,13 +15,16 @@ from protocol.records import (
     Citation,
     ColumnSummary,
     Dataset,
+    Drift,
     File,
     Frames,
     Head,
     Identity,
     Key,
     NodeInfo,
+    Precision,
     Record,
+    Resolution,
     Sample,
     TableSummary,
     Tag,
@@ -41,6 +44,8 @@ long_prose = prose.filter(lambda text: bool(text.strip()))
 slugs = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=12)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 numbers_or_none = st.none() | numbers
+sizes = st.floats(0, allow_nan=False, allow_infinity=False)
+counts = st.integers(0, limits.INTEGER_MAX)
 urls = slugs.map(lambda text: f"https://{text}.example/{text}")
 node_urls = slugs.map(lambda text: f"http://{text}.example:8750")
 emails = slugs.map(lambda text: f"{text}@example.org")
@@ -64,6 +69,7 @@ columns = st.builds(
     min=numbers_or_none,
     max=numbers_or_none,
     mean=numbers_or_none,
+    median=numbers_or_none,
 )
 frames = st.builds(
     Frames,
@@ -71,6 +77,18 @@ frames = st.builds(
     last=st.integers(10, 10**9),
     origin=st.sampled_from([None, 0, 1]),
 )
+precisions = st.builds(Precision, precision_nm=sizes, pairs=counts)
+resolutions = st.builds(
+    Resolution,
+    resolution_nm=sizes,
+    pixel_nm=sizes,
+    field_nm=sizes,
+    rows=counts,
+    split=st.sampled_from(["frames", "rows"]),
+    seed=counts,
+)
+drifts = st.builds(Drift, drift_nm=sizes, uncertainty_nm=sizes)
+signatures = st.binary(min_size=1, max_size=64).map(lambda data: f"1:{data.hex()}")
 tables = st.builds(
     TableSummary,
     name=lines,
@@ -82,6 +100,11 @@ tables = st.builds(
     dimension=st.sampled_from([2, 3]),
     density_per_um2=numbers_or_none,
     uncertainty_nm=numbers_or_none,
+    localizations_per_frame=numbers_or_none,
+    precision=st.none() | precisions,
+    resolution=st.none() | resolutions,
+    drift=st.none() | drifts,
+    signature=st.none() | signatures,
     non_finite=st.integers(0, 100),
 )
 files = st.builds(

@@ -37,6 +37,14 @@ TABLE = TableSummary(
     uncertainty_nm=None,
     non_finite=0,
 )
+RESOLUTION: dict[str, Any] = {
+    "resolution_nm": 34.5,
+    "pixel_nm": 4.5,
+    "field_nm": 9000.0,
+    "rows": 3,
+    "split": "frames",
+    "seed": 1,
+}
 FILE = File(
     name="cell1.csv",
     role="original",
@@ -85,6 +93,36 @@ def test_a_file_names_its_blob() -> None:
         media_type="text/csv",
     )
     assert FILE.blob == blob
+
+
+def test_a_table_without_the_later_facts_is_read() -> None:
+    """Records signed before medians, precision and the rest were measured stay valid."""
+    document = json.loads(DATASET.to_bytes())
+    table = document["samples"][0]["files"][0]["tables"][0]
+    later = {"localizations_per_frame", "precision", "resolution", "drift", "signature"}
+    assert not later & table.keys()
+    assert "median" not in table["columns"][0]
+    known = TableSummary.from_dict(table | dict.fromkeys(later))
+    assert known == TABLE
+    assert (known.precision, known.signature, known.columns[0].median) == (None, None, None)
+
+
+def test_all_facts_are_read_back() -> None:
+    facts = {
+        "localizations_per_frame": 2.5,
+        "precision": {"precision_nm": 8.5, "pairs": 40},
+        "resolution": RESOLUTION,
+        "drift": {"drift_nm": 0, "uncertainty_nm": 1.5},
+        "signature": "1:40ff",
+    }
+    column = plain(COLUMN)
+    assert isinstance(column, dict)
+    document = plain(TABLE)
+    assert isinstance(document, dict)
+    table = TableSummary.from_dict(document | facts | {"columns": [column | {"median": 3.5}]})
+    assert plain(table) == document | facts | {"columns": [column | {"median": 3.5}]}
+    assert table.resolution is not None
+    assert (table.resolution.split, table.columns[0].median) == ("frames", 3.5)
 
 
 def test_a_summary_comes_from_plain_values() -> None:
@@ -155,6 +193,19 @@ TABLE_AT = (*FILE_AT, "tables", 0)
         ((*TABLE_AT, "frames"), {"first": 1, "last": 2, "origin": 2}, "origin"),
         ((*TABLE_AT, "frames"), [], "frames"),
         ((*TABLE_AT, "density_per_um2"), "1", "density_per_um2"),
+        ((*TABLE_AT, "localizations_per_frame"), "1", "localizations_per_frame"),
+        ((*TABLE_AT, "precision"), 8.5, "precision"),
+        ((*TABLE_AT, "precision"), {"precision_nm": -1.0, "pairs": 5}, "precision.precision_nm"),
+        ((*TABLE_AT, "precision"), {"precision_nm": 8.5}, "precision.pairs"),
+        ((*TABLE_AT, "resolution"), {"resolution_nm": None}, "resolution.resolution_nm"),
+        ((*TABLE_AT, "resolution"), RESOLUTION | {"split": "halves"}, "resolution.split"),
+        ((*TABLE_AT, "resolution"), RESOLUTION | {"seed": 0.5}, "resolution.seed"),
+        ((*TABLE_AT, "drift"), {"drift_nm": 1.0, "uncertainty_nm": "1"}, "drift.uncertainty_nm"),
+        ((*TABLE_AT, "signature"), "1:4", "signature"),
+        ((*TABLE_AT, "signature"), "1:" + "00" * 65, "signature"),
+        ((*TABLE_AT, "signature"), "0:40", "signature"),
+        ((*TABLE_AT, "signature"), 5, "signature"),
+        ((*TABLE_AT, "columns", 0, "median"), "1", "median"),
         ((*TABLE_AT, "uncertainty_nm"), GONE, "uncertainty_nm"),
         ((*TABLE_AT, "columns", 0, "min"), True, r"columns\[0\].min"),
         ((*TABLE_AT, "columns", 0, "name"), 1, r"columns\[0\].name"),

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import smlmfmt
-from smlmfmt import LocTable, summary
+from smlmfmt import LocTable
+from smlmfmt.measures import rows
 from smlmfmt.summary import summarize
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -27,26 +28,29 @@ def test_facts_of_a_small_table() -> None:
         frame_origin=1,
     )
     facts = table.summary()
+    column = {"unit": "", "source": "frame", "min": 1, "max": 5, "mean": 8 / 3, "median": 2}
+    x = {"unit": "nm", "source": "x [nm]", "min": 0, "max": 2000, "mean": 1000, "median": 1000}
+    y = {"unit": "nm", "source": "y", "min": 500, "max": 1500, "mean": 2500 / 3, "median": 500}
+    error = {"unit": "nm", "source": "uncertainty_xy", "min": 5, "max": 20}
     assert facts.as_dict() == {
         "rows": 3,
         "columns": [
-            {"name": "frame", "unit": "", "source": "frame", "min": 1, "max": 5, "mean": 8 / 3},
-            {"name": "x", "unit": "nm", "source": "x [nm]", "min": 0, "max": 2000, "mean": 1000},
-            {"name": "y", "unit": "nm", "source": "y", "min": 500, "max": 1500, "mean": 2500 / 3},
-            {
-                "name": "uncertainty_xy",
-                "unit": "nm",
-                "source": "uncertainty_xy",
-                "min": 5,
-                "max": 20,
-                "mean": 34 / 3,
-            },
+            {"name": "frame", **column},
+            {"name": "x", **x},
+            {"name": "y", **y},
+            {"name": "uncertainty_xy", **error, "mean": 34 / 3, "median": 9},
         ],
         "bounds": {"x": [0, 2000], "y": [500, 1500]},
+        "field_of_view": {"width_nm": 2000, "height_nm": 1000, "depth_nm": None},
         "frames": {"first": 1, "last": 5, "origin": 1},
+        "localizations_per_frame": 0.6,
         "dimension": 2,
         "density_per_um2": 1.5,
         "uncertainty_nm": 9.0,
+        "precision": None,
+        "resolution": None,
+        "drift": None,
+        "signature": None,
         "non_finite": 0,
     }
 
@@ -68,6 +72,9 @@ def test_a_table_that_says_little_has_a_summary(columns: dict[str, list[float]])
     assert facts.density_per_um2 is None
     assert facts.uncertainty_nm is None
     assert facts.frames is None
+    assert facts.localizations_per_frame is None
+    found = (facts.precision, facts.resolution, facts.drift, facts.signature)
+    assert found == (None, None, None, None)
     json.dumps(facts.as_dict(), allow_nan=False)
 
 
@@ -110,6 +117,7 @@ def test_pixels_are_not_taken_for_nanometres() -> None:
     facts = summarize(table)
     assert facts.density_per_um2 is None
     assert facts.uncertainty_nm is None
+    assert facts.field_of_view is None
 
 
 @given(
@@ -125,7 +133,7 @@ def test_pixels_are_not_taken_for_nanometres() -> None:
 def test_the_median_is_exact(values: list[float]) -> None:
     usable = [v for v in values if math.isfinite(v) and v > 0]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(summary, "BLOCK_ROWS", 7)
+        patch.setattr(rows, "BLOCK_ROWS", 7)
         found = summarize(LocTable({"uncertainty_xy": values})).uncertainty_nm
     assert found == (float(np.median(usable)) if usable else None)
 
@@ -134,7 +142,7 @@ def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     random = np.random.default_rng(4)
     table = LocTable({"x": random.normal(size=1000), "y": random.normal(size=1000)})
     whole = summarize(table)
-    monkeypatch.setattr(summary, "BLOCK_ROWS", 64)
+    monkeypatch.setattr(rows, "BLOCK_ROWS", 64)
     pieces = summarize(table)
     assert pieces.bounds == whole.bounds
     assert pieces.columns[0].mean == pytest.approx(whole.columns[0].mean, rel=1e-12)

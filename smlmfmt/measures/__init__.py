@@ -1,0 +1,1 @@
+"""What can be measured about a localization table, one module per fact (docs/measures.md)."""
