@@ -24,6 +24,7 @@ LOG_FROM_RATIO = 100.0  # Positive values that span more than this are carried b
 STEP_LEAST = 1e-290  # Finer steps lose bits to denormal numbers.
 MISSING = 0
 NOT_POSITIVE = 1  # Only under a logarithm.
+KEY_SHIFT = 42  # Leaves sign, exponent and ten bits of a float64 (also in kernels.encode_log).
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +165,7 @@ def log_steps(encoding: Encoding) -> tuple[Floats, npt.NDArray[np.int32], int]:
     Returns:
         steps: Shape (codes - 1,): the code is 2 + how many of them a value has reached.
         guess: Shape (keys + 1,): how many steps are at or below each key's least value.
-        key: The first key: bits 45 to 63 of the value of least code.
+        key: The first key: bits 42 to 63 of the value of least code.
     """
     count = encoding.codes - 1
     steps = np.empty(0)
@@ -177,8 +178,8 @@ def log_steps(encoding: Encoding) -> tuple[Floats, npt.NDArray[np.int32], int]:
             heads = [float(Decimal(encoding.lo) * value) for value in coarse]
         steps = np.multiply.outer(heads, [float(value) for value in fine]).ravel()[:count]
         steps = np.maximum.accumulate(steps)
-    first, last = (np.array([v]).view(np.int64)[0] >> 45 for v in (encoding.lo, encoding.hi))
-    edges = (np.arange(first, last + 2, dtype=np.int64) << 45).view(np.float64)
+    first, last = (np.array([v]).view(np.int64)[0] >> KEY_SHIFT for v in (encoding.lo, encoding.hi))
+    edges = (np.arange(first, last + 2, dtype=np.int64) << KEY_SHIFT).view(np.float64)
     guess = np.searchsorted(steps, edges, side="right").astype(np.int32)
     guess[-1] = count
     return steps, guess, int(first)

@@ -34,6 +34,7 @@ R = TypeVar("R")
 Array = Any  # A numpy array inside a kernel; its dtype is in the kernel's docstring.
 
 VALUE_MAX = 1e150  # Beyond this a square overflows; no measured value lies there.
+KEY_SHIFT = 42  # Leaves sign, exponent and ten bits of a float64 (also in encoding.log_steps).
 RADIX_BITS = 11
 RADIX = 1 << RADIX_BITS
 
@@ -204,7 +205,7 @@ def encode_log(
     """Write 2 + how many steps (float64, rising) a value has reached to codes (uint32).
 
     0 is a missing value, 1 one that is not positive (in no bin). guess (int32) says how many steps
-    are at or below each power of two's 128th parts, the first of which has these bits: key.
+    are at or below each power of two's 1024th parts, the first of which has these bits: key.
     """
     bits = values.view(np.int64)
     for row in range(values.size):
@@ -214,7 +215,7 @@ def encode_log(
             continue
         code = np.int64(1)
         if value > 0:
-            near = min(max((bits[row] >> 45) - key, 0), guess.size - 2)
+            near = min(max((bits[row] >> KEY_SHIFT) - key, 0), guess.size - 2)
             low, high = np.int64(guess[near]), np.int64(guess[near + 1])
             while low < high:
                 middle = (low + high) >> 1

@@ -184,9 +184,8 @@ def _sums(counts: Array, depth: int) -> list[Array]:
     sums = [counts.astype(np.int64)]
     for _ in range(depth):
         below = sums[-1]
-        if below.shape[1] % 2:
-            pad = [(0, 0), (0, 1 if below.shape[1] > 1 else 0), (0, 0), (0, 0)]
-            below = np.pad(below, pad)
+        if below.shape[1] > 1 and below.shape[1] % 2:
+            below = np.pad(below, [(0, 0), (0, 1), (0, 0), (0, 0)])
         pairs = below[:, :, 0::2] + below[:, :, 1::2]
         quads = pairs[..., 0::2] + pairs[..., 1::2]
         sums.append(quads if quads.shape[1] == 1 else quads[:, 0::2] + quads[:, 1::2])

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -406,6 +408,14 @@ def test_reading_needs_no_compiler() -> None:
     """What serves and draws pyramids starts fast: numba is for building them."""
     code = "import sys, smlmfmt.pyramid; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_worker_processes_build_the_same(tmp_path: Path) -> None:
+    table = LocTable(clusters(500))
+    expected = build(table, tmp_path / "own")
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        paths = [tmp_path / name for name in "abcd"]
+        assert list(pool.map(build, [table] * 4, paths)) == [expected] * 4
 
 
 def test_building_works_where_nothing_can_be_cached(tmp_path: Path) -> None:

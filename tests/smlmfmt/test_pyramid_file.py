@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,14 @@ from hypothesis import strategies as st
 
 from smlmfmt import FormatError, LocTable, pyramid
 from smlmfmt.pyramid.file import Pyramid
-from smlmfmt.pyramid.layout import ENTRY, HEADER, HEADER_SIZE
+from smlmfmt.pyramid.layout import (
+    COLUMNS_MAX,
+    ENTRY,
+    HEADER,
+    HEADER_SIZE,
+    LEVEL_MAX,
+    NODES_MAX,
+)
 
 
 def make(path: Path, *, dimension: int = 2) -> bytes:
@@ -289,3 +297,14 @@ def test_a_cut_that_is_none(data: bytes, cut: list[bool]) -> None:
 def test_a_grid_that_is_none(change: dict[str, Any]) -> None:
     with pytest.raises(FormatError):
         pyramid.Grid(**({"x": 0.0, "y": 0.0, "pixel": 1.0, "width": 1, "height": 1} | change))
+
+
+def test_every_field_is_documented(data: bytes) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "pyramid.md").read_text(encoding="utf-8")
+    _, about, index = parts(data)
+    fields = {*about, *about["columns"][0], *about["columns"][0]["lanes"][0]} - {"columns"}
+    for field in {*fields, "columns", *index.dtype.names} - {"flags"}:
+        assert re.search(rf"`[^`]*\b{field}\b[^`]*`", document), field
+    assert f"{NODES_MAX:,}" in document
+    assert f"at most {COLUMNS_MAX}" in document
+    assert f"`level`, 0 to {LEVEL_MAX}" in document
