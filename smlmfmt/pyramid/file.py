@@ -49,7 +49,9 @@ def open(path: str | Path) -> Pyramid:  # noqa: A001 - smlmfmt.pyramid.open, as 
 
 
 class Pyramid:
-    """A pyramid's tree, and its tiles on demand. Close it, or use it in a `with` statement.
+    """A pyramid's tree, and its tiles on demand; for one thread at a time.
+
+    Close it, or use it in a `with` statement.
 
     Attributes:
         about: The metadata.
