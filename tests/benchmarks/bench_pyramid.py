@@ -28,7 +28,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tests.benchmarks.bench_smlm import peak_bytes
+from tests.benchmarks.contest import peak_bytes
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
