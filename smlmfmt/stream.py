@@ -137,7 +137,7 @@ def gathered(stream: TableStream, *, start: int = 0, end: int | None = None) -> 
         return stream.whole
     if end is not None and stream.section is not None:
         return stream.section(start, end)
-    columns = _Growing(stream.head)
+    columns = _Parts(stream.head)
     at, last = 0, stream.head
     for block in stream.blocks(BLOCK_ROWS):
         last = block
@@ -148,7 +148,7 @@ def gathered(stream: TableStream, *, start: int = 0, end: int | None = None) -> 
             break
     if at < start or (end is not None and at < end):
         raise _no_rows(stream.head, (start, at if end is None else end), count=at)
-    return _like(last, columns.finished())
+    return _like(last, columns.joined())
 
 
 def sliced(table: LocTable, start: int, end: int) -> LocTable:
@@ -156,38 +156,27 @@ def sliced(table: LocTable, start: int, end: int) -> LocTable:
     return _like(table, {name: table[name][start:end] for name in table.columns})
 
 
-class _Growing:
-    """Columns that grow as blocks are appended."""
+class _Parts:
+    """Columns in parts, joined at the end, column by column: no more than one is there twice."""
 
     def __init__(self, head: LocTable) -> None:
-        self._count = 0
-        self._columns = {name: head[name] for name in head.columns}
+        self._parts = {name: [head[name]] for name in head.columns}
 
     def append(self, block: LocTable, start: int, end: int) -> None:
-        rows = max(0, min(end, len(block)) - start)
-        count = self._count + rows
-        for name in self._columns:
-            values = block[name][start : start + rows]
-            self._with_room(name, count, values.dtype)[self._count : count] = values
-        self._count = count
+        if start < min(end, len(block)):
+            is_whole = start == 0 and end >= len(block)
+            for name, parts in self._parts.items():
+                # A part of a block must not keep the whole of it.
+                values = block[name]
+                parts.append(values if is_whole else values[start:end].copy())
 
-    def _with_room(self, name: str, count: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        array = self._columns[name]
-        if count > len(array) or array.dtype != dtype:
-            wide = np.result_type(array.dtype, dtype) if self._count else dtype
-            grown = np.empty(max(count, 2 * self._count), wide)
-            grown[: self._count] = array[: self._count]
-            self._columns[name] = grown
-        return self._columns[name]
-
-    def finished(self) -> dict[str, npt.NDArray[Any]]:
-        # Copied where half of the room would be held for nothing.
-        return {
-            name: array[: self._count].copy()
-            if len(array) > 1.1 * self._count
-            else array[: self._count]
-            for name, array in self._columns.items()
-        }
+    def joined(self) -> dict[str, npt.NDArray[Any]]:
+        columns = {}
+        for name in list(self._parts):
+            # The head's type says nothing beside that of rows.
+            parts = self._parts.pop(name)
+            columns[name] = np.concatenate(parts[1:] or parts)
+        return columns
 
 
 def _blocks_of(table: LocTable, rows: int) -> Iterator[LocTable]:
