@@ -190,7 +190,8 @@ def in_nanometres(
         return values, unit
     scale = scale**2 if power else scale
     dtype = values.dtype if values.dtype.kind == "f" else np.dtype(np.float64)
-    return np.multiply(values, scale, dtype=dtype), "nm" + caret + power
+    with np.errstate(over="ignore", invalid="ignore"):  # Infinities and NaN are data.
+        return np.multiply(values, scale, dtype=dtype), "nm" + caret + power
 
 
 def _pixel_size(pixel_size_nm: float | None, what: str) -> float:

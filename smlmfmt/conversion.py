@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from smlmfmt.files import replaced
-from smlmfmt.format import ColumnMapping, OnError, ReadOptions, Source, WriteOptions
+from smlmfmt.format import ColumnMapping, Format, OnError, ReadOptions, Source, WriteOptions
 from smlmfmt.registry import columns_wanted, format_to_write, opened_stream, write_whole
 from smlmfmt.stream import BundleStream, TableStream, gathered
 from smlmfmt.table import Bundle, LocTable
@@ -80,11 +80,7 @@ def convert(  # noqa: PLR0913 - what may have to be said about two files.
     writing = WriteOptions(exact=exact, pixel_size_nm=pixel_size_nm)
     with opened_stream(source, format=source_format, options=reading) as (stream, file):
         counter = _Counter(stream, file, progress)
-        if chosen.write_stream is None:
-            write_whole(path, _gathered(counter.stream), chosen, options=writing)
-        else:
-            with replaced(path) as written:
-                chosen.write_stream(written, counter.stream, writing)
+        _write(path, chosen, counter.stream, options=writing)
         counter.finish()
         return Conversion(
             format=stream.format,
@@ -92,6 +88,14 @@ def convert(  # noqa: PLR0913 - what may have to be said about two files.
             rows=counter.rows,
             warnings=tuple(stream.warnings),
         )
+
+
+def _write(path: Path, chosen: Format, stream: BundleStream, *, options: WriteOptions) -> None:
+    if chosen.write_stream is None:
+        write_whole(path, _gathered(stream), chosen, options=options)
+        return
+    with replaced(path) as file:
+        chosen.write_stream(file, stream, options)
 
 
 class _Counter:

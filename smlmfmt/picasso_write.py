@@ -213,7 +213,7 @@ def _warn_of_losses(table: LocTable) -> None:
             f"Picasso leaves out {hidden} of {len(table)} rows when it loads them: x or y is"
             " negative, or a value is no finite number",
             ExactnessWarning,
-            stacklevel=3,
+            stacklevel=5,
         )
 
 

@@ -97,7 +97,7 @@ def parts_of(tables: Sequence[TableStream], *, exact: bool) -> list[Part]:
         warnings.warn(
             "exact types written: the ShareLoc app and shareloc-utils refuse such a file",
             ExactnessWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
     return parts
 
@@ -164,7 +164,7 @@ def _warn_if_inexact(part: Part) -> None:
                 f"table {head.name!r}: {name} goes beyond {FLOAT32_WHOLE_MAX}, which float32"
                 " cannot count exactly; exact=True keeps it, for fewer readers",
                 ExactnessWarning,
-                stacklevel=7,
+                stacklevel=8,
             )
 
 

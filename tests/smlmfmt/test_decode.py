@@ -192,7 +192,7 @@ NAMES = ("x", "y", "z", "x_precision", "y_precision", "z_precision", "intensity"
          "prob", "x_cr", "y_cr", "z_cr", "phot_sig", "bg_cr", "sigma", "chi2")  # fmt: skip
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     st.lists(st.lists(NUMBERS, min_size=len(NAMES), max_size=len(NAMES)), max_size=10),
     st.lists(st.integers(0, 2**40), min_size=10, max_size=10),

@@ -79,7 +79,7 @@ def test_every_layout_gives_what_h5py_gives(
     np.testing.assert_array_equal(found["a_2"], values["a"][:, 2])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(0, 40), st.integers(1, 4), st.integers(1, 50), st.integers(1, 5),
     st.sampled_from([None, "gzip"]),
@@ -438,7 +438,7 @@ def test_any_bytes_as_a_chunk(data: bytes, filters: list[int], mask: int, size: 
 SAMPLES = {"picasso": picasso(8), "decode": decode(8), "chunked": picasso(8, chunks=(4,))}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(sorted(SAMPLES)), st.data())
 def test_any_damage(name: str, data: st.DataObject) -> None:
     broken = bytearray(SAMPLES[name])

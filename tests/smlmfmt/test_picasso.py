@@ -243,7 +243,7 @@ def test_picasso_itself_loads_it(tmp_path: Path) -> None:
 NUMBERS = st.floats(-(2.0**100), 2.0**100, width=32)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @pytest.mark.filterwarnings("ignore::smlmfmt.smlm.write.ExactnessWarning")
 @given(
     st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=20),
