@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 import smlmfmt
 from smlmfmt import FormatError, LocTable
 from smlmfmt.errors import HeaderError, UnitError
+from tests.smlmfmt.test_fuzz import attempt
 from tests.smlmfmt.text_samples import SAMPLES
 
 NAMES = sorted({name for name, _ in SAMPLES.values()})
@@ -56,9 +56,17 @@ def test_a_file_read_as_another_format_is_right_or_refused(name: str, format_nam
     np.testing.assert_array_equal(found["y"], true["y"])
 
 
-def attempt(data: bytes, format_name: str | None, **options: Any) -> None:
-    with contextlib.suppress(FormatError):
-        smlmfmt.read(io.BytesIO(data), format=format_name, **options)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_blocks_are_the_whole(name: str) -> None:
+    format_name, data = SAMPLES[name]
+    whole = smlmfmt.read(io.BytesIO(data), pixel_size_nm=100).tables[0]
+    blocks = list(smlmfmt.iter_blocks(io.BytesIO(data), rows=1, pixel_size_nm=100))
+    assert len(blocks) == len(whole)
+    for index, block in enumerate(blocks):
+        assert (block.columns, block.units) == (whole.columns, whole.units)
+        assert (block.format, block.frame_origin) == (format_name, whole.frame_origin)
+        for column in whole.columns:
+            np.testing.assert_array_equal(block[column], whole[column][index : index + 1])
 
 
 OPTIONS = st.fixed_dictionaries(
