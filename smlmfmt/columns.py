@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,11 @@ __all__ = [
     "LATERAL_LENGTHS",
     "LENGTHS",
     "NANOMETRES",
+    "PIXEL_ENDS",
     "ColumnName",
     "canonical_name",
     "canonical_names",
+    "header_key",
     "in_nanometres",
     "is_length",
     "normal_unit",
@@ -28,11 +30,11 @@ __all__ = [
 ALIASES: dict[str, tuple[str, ...]] = {
     "frame": ("first_frame", "frame_number", "frame_ix", "frame_idx", "frameid", "image_number",
               "imagenumber_0_0", "frames", "image_id"),
-    "x": ("position_x", "x_position", "pos_x", "xpos", "xnano", "x_coord", "position_0_0", "x0",
+    "x": ("position_x", "x_position", "pos_x", "xpos", "x_coord", "position_0_0", "x0",
           "x_pos", "loc_x"),
-    "y": ("position_y", "y_position", "pos_y", "ypos", "ynano", "y_coord", "position_1_0", "y0",
+    "y": ("position_y", "y_position", "pos_y", "ypos", "y_coord", "position_1_0", "y0",
           "y_pos", "loc_y"),
-    "z": ("position_z", "z_position", "pos_z", "zpos", "znano", "z_coord", "position_2_0", "z0",
+    "z": ("position_z", "z_position", "pos_z", "zpos", "z_coord", "position_2_0", "z0",
           "z_pos", "loc_z"),
     "intensity": ("photons", "phot", "photon", "number_photons", "photon_count", "photoncount",
                   "num_photons", "n_photons", "amplitude_0_0"),
@@ -59,7 +61,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 UNIT_ALIASES: dict[str, tuple[str, ...]] = {
     "pm": ("picometer", "picometre"),
     "angstrom": ("å", "å", "angstroms"),
-    "nm": ("nanometer", "nanometers", "nanometre", "nanometres"),
+    "nm": ("nano", "nanometer", "nanometers", "nanometre", "nanometres"),
     "um": ("µm", "μm", "micron", "microns", "micrometer", "micrometers", "micrometre"),
     "mm": ("millimeter", "millimetre"),
     "cm": ("centimeter", "centimetre"),
@@ -71,7 +73,7 @@ UNIT_ALIASES: dict[str, tuple[str, ...]] = {
     "ms": ("millisecond", "milliseconds"),
     "deg": ("degree", "degrees"),
     "rad": ("radian", "radians"),
-    "digital": ("adu", "counts", "a_d_count"),
+    "digital": ("adu", "count", "counts", "a_d_count", "a/d count"),
     "a.u.": ("au",),
 }
 
@@ -92,13 +94,15 @@ LATERAL_LENGTHS = frozenset(
 )
 LENGTHS = LATERAL_LENGTHS | {"z", "uncertainty_z", "z_precision", "z_original"}
 
+# A name that ends so is of a column that stays in pixels beside one in nm.
+PIXEL_ENDS = ("_px", "_pixels")
 # Units that may be part of a name whose brackets a program has replaced: "sigma_nm_", "x_px".
 NAME_UNITS = ("nm", "um", "px", "pixel", "pixels", "photon", "photons", "digital", "deg", "rad")
 
 _CANONICAL = {alias: name for name, aliases in ALIASES.items() for alias in (name, *aliases)}
 _UNITS = {alias: unit for unit, aliases in UNIT_ALIASES.items() for alias in (unit, *aliases)}
 _BRACKETS = re.compile(r"^(?P<name>.*?)[\s_]*[\[(](?P<unit>[^\])]*)[\])]\s*$")
-_JOINED = re.compile(r"^(?P<name>[xyz]|locprecz?|psf[xyz])(?P<unit>nm|um|px|pix)$")
+_JOINED = re.compile(r"^(?P<name>[xyz]|locprecz?|psf[xyz])(?P<unit>nm|nano|um|px|pix)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,27 +140,56 @@ def canonical_name(source: str) -> ColumnName:
     return ColumnName(_CANONICAL.get(key, key or "column"), unit, source)
 
 
-def canonical_names(sources: Sequence[str]) -> list[ColumnName]:
+def canonical_names(
+    sources: Sequence[str], known: Mapping[str, tuple[str, str]] | None = None
+) -> list[ColumnName]:
     """Return a name for each source name, each name once.
 
-    The exact canonical name wins over an alias of it, and the first of two equals over the
-    second, which keeps its own cleaned name with a number behind it.
+    Of columns that would get the same name, one that a vendor is known for wins over others, the
+    exact canonical name over an alias of it, metric units over pixels, and the first over the
+    second; the others keep their own cleaned name, with a number behind it if need be.
+
+    Args:
+        sources: As the file names its columns.
+        known: Our name and the unit ("": as the source name says) by `header_key`, for names that
+            a vendor gives a meaning of its own.
     """
-    found = [canonical_name(source) for source in sources]
-    exact = {_cleaned(column.source) for column in found}
-    taken: set[str] = set()
+    found = [_known(source, known or {}) or canonical_name(source) for source in sources]
+    best: dict[str, tuple[tuple[bool, ...], int]] = {}
+    for index, column in enumerate(found):
+        key = header_key(column.source)
+        is_plain = _cleaned(column.source) == column.name
+        rank = (key not in (known or {}), not is_plain, column.unit == "px")
+        best[column.name] = min(best.get(column.name, (rank, index)), (rank, index))
+    taken = set(best)
+    numbers: dict[str, int] = {}  # The last one behind a name, so that many equals take no time.
     names = []
-    for column in found:
+    for index, column in enumerate(found):
+        if best[column.name][1] == index:
+            names.append(column)
+            continue
         own = _cleaned(column.source) or "column"
-        is_alias = column.name in exact and own != column.name
-        name = own if is_alias or column.name in taken else column.name
-        number = 2
-        base = name
+        if column.unit == "px" and not own.endswith(PIXEL_ENDS):
+            own = f"{column.name}_px"
+        name = own
         while name in taken:
-            name, number = f"{base}_{number}", number + 1
+            numbers[own] = numbers.get(own, 1) + 1
+            name = f"{own}_{numbers[own]}"
         taken.add(name)
         names.append(ColumnName(name, column.unit, column.source))
     return names
+
+
+def header_key(source: str) -> str:
+    """Return a source name as vendors' names are compared: no case, no blanks, no quotes."""
+    return re.sub(r"\s+", "", source.replace('"', "")).lower()
+
+
+def _known(source: str, known: Mapping[str, tuple[str, str]]) -> ColumnName | None:
+    if (entry := known.get(header_key(source))) is None:
+        return None
+    name, unit = entry
+    return ColumnName(name, unit or canonical_name(source).unit, source)
 
 
 def is_length(unit: str) -> bool:

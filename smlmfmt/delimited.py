@@ -4,48 +4,57 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, BinaryIO
-
-import numpy as np
-import numpy.typing as npt
 
 from smlmfmt.columns import (
     LATERAL_LENGTHS,
     LENGTHS,
     ColumnName,
     canonical_names,
-    in_nanometres,
     normal_unit,
 )
-from smlmfmt.errors import FormatError, HeaderError
-from smlmfmt.format import Format, FormatInfo, ReadOptions
+from smlmfmt.errors import HeaderError
+from smlmfmt.format import ColumnMapping, Format, FormatInfo, ReadOptions, WriteOptions
+from smlmfmt.known_headers import known_header
+from smlmfmt.layout import (
+    COMMENT,
+    Header,
+    Layout,
+    arrange,
+    read_layout,
+    table_of,
+)
+from smlmfmt.stream import BundleStream
 from smlmfmt.table import Bundle, LocTable
 from smlmfmt.text import (
-    Rows,
     Text,
     guess_delimiter,
-    is_utf16,
     open_text,
     read_rows,
     row_warnings,
     split_line,
 )
 from smlmfmt.text_cells import Dialect
+from smlmfmt.text_labels import is_number
 from smlmfmt.text_stream import by_blocks
+from smlmfmt.text_writing import check_positions, of_bundles, only_table, quoted, write_rows
+from smlmfmt.vendor import opened_head
 
-__all__ = ["FORMAT", "Header", "read_csv", "read_described", "row_warnings", "table_of"]
+__all__ = [
+    "FORMAT",
+    "columns_found",
+    "lay_out_csv",
+    "read_csv",
+    "read_described",
+    "row_warnings",
+    "unknown_header",
+    "write_csv",
+]
 
-COMMENT = "#"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """What the lines before the rows say: names, dialect, and where the rows begin."""
-
-    names: tuple[str, ...]
-    dialect: Dialect
-    first_line: int
+HEAD_SIZE = 65_536
+CELLS_SHOWN = 32
+CELL_LENGTH_MAX = 60
 
 
 def read_csv(file: BinaryIO, options: ReadOptions) -> Bundle:
@@ -59,56 +68,58 @@ def read_csv(file: BinaryIO, options: ReadOptions) -> Bundle:
         UnitError: Lengths are in pixels and the pixel size is not given.
     """
     text = open_text(file, name=options.name)
+    return read_layout(text, lay_out_csv(text, options), options)
+
+
+def lay_out_csv(text: Text, options: ReadOptions) -> Layout:
+    """Return the layout of a delimited text; errors as for `read_csv`."""
     header = find_header(text, options)
     if header is None:
-        raise HeaderError(
-            f"{options.name}: no header line names x and y; say which column is what, as in"
-            " columns={'x': 'header or number', 'y': ...}"
-        )
-    rows = read_rows(
-        text,
-        first_line=header.first_line,
-        columns=len(header.names),
-        dialect=header.dialect,
-        on_error=options.on_error,
-    )
-    names, warnings = _without_units(_names(header.names, options), options)
-    table = table_of(names, rows, options=options, format_name="csv")
-    return Bundle(
-        tables=(table,), format="csv", warnings=(*warnings, *row_warnings(rows, options.name))
+        raise HeaderError(f"{options.name}: {unknown_header(text, options.columns)}")
+    known = known_header(header.sources)
+    names = canonical_names(header.sources, known.columns if known else None)
+    layout = arrange(text, header, names, options=options, format_name="csv")
+    filled, warnings = _without_units(layout.names, options)
+    comments = _comments(text, header)
+    return replace(
+        layout,
+        names=tuple(filled),
+        frame_origin=known.frame_origin if known else None,
+        metadata={"comments": comments} if comments else {},
+        warnings=(*layout.warnings, *warnings),
     )
 
 
-def table_of(
-    names: Sequence[ColumnName],
-    rows: Rows,
-    *,
-    options: ReadOptions,
-    format_name: str,
-    frame_origin: int | None = None,
-) -> LocTable:
-    """Return the table of named columns, lengths in nm. A column without a name is left out."""
-    columns: dict[str, npt.NDArray[np.float64]] = {}
-    units: dict[str, str] = {}
-    for name, values in zip(names, rows.columns, strict=True):
-        if not name.source:
-            continue
-        columns[name.name], units[name.name] = in_nanometres(
-            values,
-            name.unit,
-            pixel_size_nm=options.pixel_size_nm,
-            what=f"{options.name}: column {name.source!r}",
+def unknown_header(text: Text, columns: ColumnMapping | None = None) -> str:
+    """Return what to say of a text without a header that names x and y, or the columns given."""
+    wanted = ", ".join(repr(item) for item in (columns or {}).values())
+    fault = f"no header line has the columns {wanted}" if wanted else "no header names x and y"
+    line = next((line for line in text.lines if line.strip() and not _is_comment(line)), "")
+    cells = split_line(line, guess_delimiter(line))
+    if len(cells) < 2:
+        return f"{fault}, nor are there columns to name, as in columns={{'x': ..., 'y': ...}}"
+    shown = ", ".join(repr(cell[:CELL_LENGTH_MAX]) for cell in cells[:CELLS_SHOWN])
+    more = f" and {len(cells) - CELLS_SHOWN} more" if len(cells) > CELLS_SHOWN else ""
+    if all(map(is_number, cells)):
+        return (
+            f"there is no header, but {len(cells)} columns of numbers ({shown}{more}); say which is"
+            " which by number, as in columns={'x': 0, 'y': 1} (--column x=0 --column y=1 on the"
+            " command line)"
         )
-    trailer = rows.trailer.decode("utf-8" if _is_utf8(rows.trailer) else "latin-1").strip()
-    return LocTable(
-        columns,
-        units,
-        name=options.name,
-        frame_origin=frame_origin,
-        source_names={name.name: name.source for name in names},
-        metadata={"trailer": trailer} if trailer else {},
-        format=format_name,
+    return (
+        f"{fault}; the columns are {shown}{more}; say which is which, as in"
+        f" columns={{'x': {cells[0]!r}, 'y': {cells[1]!r}}} (--column x=... --column y=... on the"
+        " command line)"
     )
+
+
+def columns_found(file: BinaryIO) -> str:
+    """Return what to say of a file that is of no known format; "" if it is no text."""
+    file.seek(0)
+    text = opened_head(file.read(HEAD_SIZE))
+    if text is None or not text.lines[0].replace("\t", " ").isprintable():
+        return ""
+    return unknown_header(text)
 
 
 def find_header(text: Text, options: ReadOptions) -> Header | None:
@@ -117,16 +128,16 @@ def find_header(text: Text, options: ReadOptions) -> Header | None:
         bare = line.strip()
         if not bare:
             continue
-        is_comment = bare.startswith(COMMENT)
+        is_comment = _is_comment(line)
         candidate = bare.lstrip(COMMENT + " ") if is_comment else line
         delimiter = guess_delimiter(candidate)
         names = tuple(split_line(candidate, delimiter))
         if _names_columns(names, options):
-            return _header(text, index, names=names, delimiter=delimiter)
+            return _header(names, delimiter, first_line=index + 1)
         if not is_comment:
             if not _is_numbered(options):
                 return None
-            return _headerless(text, index, cells=names, delimiter=delimiter)
+            return _headerless(index, cells=names, delimiter=delimiter)
     return None
 
 
@@ -145,11 +156,11 @@ def read_described(
         FormatError: As `read_csv`.
     """
     text = open_text(io.BytesIO(data), name=what)
-    header = _described_header(text, layout, what)
-    renamed = _transformed(header.names, layout.get("header_transform"))
+    header, dialect = _described_header(text, layout, what)
+    renamed = _transformed(header.sources, layout.get("header_transform"))
     names = canonical_names(renamed)
     units = layout.get("units")
-    sources = [name or str(index) for index, name in enumerate(header.names)]
+    sources = [name or str(index) for index, name in enumerate(header.sources)]
     given = {
         source: normal_unit(unit)
         for source, unit in (zip(sources, units, strict=False) if isinstance(units, list) else ())
@@ -166,11 +177,14 @@ def read_described(
     rows = read_rows(
         text,
         first_line=header.first_line,
-        columns=len(header.names),
-        dialect=header.dialect,
+        columns=len(full),
+        dialect=dialect,
         on_error=options.on_error,
     )
-    table = table_of(full, rows, options=options, format_name="smlm")
+    told = Layout(
+        format_name="smlm", names=tuple(full), dialect=dialect, first_line=header.first_line
+    )
+    table, _ = table_of(told, rows, replace(options, name=what))
     return table, row_warnings(rows, what)
 
 
@@ -180,7 +194,7 @@ def normal_unit_of(source: str, name: str) -> str:
     return unit or ("nm" if name in LENGTHS else "")
 
 
-def _described_header(text: Text, layout: Mapping[str, Any], what: str) -> Header:
+def _described_header(text: Text, layout: Mapping[str, Any], what: str) -> tuple[Header, Dialect]:
     row = layout.get("header_row", 0)
     comment = layout.get("comments")
     comment = comment if isinstance(comment, str) else ""
@@ -197,7 +211,7 @@ def _described_header(text: Text, layout: Mapping[str, Any], what: str) -> Heade
     if row < 0:
         names = tuple(str(index) for index in range(len(names)))
     dialect = Dialect(delimiter=delimiter, comment=comment, missing_is_nan=True)
-    return Header(names=names, dialect=dialect, first_line=row + 1)
+    return Header(sources=names, delimiter=delimiter, first_line=row + 1), dialect
 
 
 def _first_data_line(text: Text, comment: str) -> int:
@@ -217,69 +231,44 @@ def _transformed(names: Sequence[str], transform: object) -> list[str]:
     return renamed
 
 
-def _header(text: Text, index: int, *, names: tuple[str, ...], delimiter: str) -> Header:
-    following = next((line for line in text.lines[index + 1 :] if line.strip()), "")
-    # German Excel: cells set apart by ";", decimals by ",".
-    is_comma = delimiter in ";\t" and "," in following and "." not in following
-    dialect = Dialect(
-        delimiter=delimiter,
-        comment=COMMENT,
-        decimal="," if is_comma else ".",
-        missing_is_nan=True,
-    )
-    return Header(names=names, dialect=dialect, first_line=index + 1)
+def _header(names: tuple[str, ...], delimiter: str, *, first_line: int) -> Header:
+    return Header(sources=names, delimiter=delimiter, first_line=first_line, comment=COMMENT)
+
+
+def _comments(text: Text, header: Header) -> list[str]:
+    """Return the comments above the rows, but for one that is the header."""
+    above = [
+        line.strip(f"{COMMENT} ") for line in text.lines[: header.first_line] if _is_comment(line)
+    ]
+    is_header = above and tuple(split_line(above[-1], header.delimiter)) == header.sources
+    return above[:-1] if is_header else above
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith(COMMENT)
 
 
 def _is_numbered(options: ReadOptions) -> bool:
     """Say whether the caller names all columns by number."""
     wanted = (options.columns or {}).values()
-    return bool(wanted) and all(isinstance(source, int) for source in wanted)
+    return bool(wanted) and all(isinstance(item, int) or item.isdecimal() for item in wanted)
 
 
-def _headerless(text: Text, index: int, *, cells: tuple[str, ...], delimiter: str) -> Header:
+def _headerless(index: int, *, cells: tuple[str, ...], delimiter: str) -> Header:
     """Return a header of column numbers; a line of words is passed over."""
-    is_data = all(_is_number(cell) for cell in cells)
+    is_data = all(map(is_number, cells))
     names = tuple(str(number) for number in range(len(cells))) if is_data else cells
-    header = _header(text, index, names=names, delimiter=delimiter)
-    first_line = index if is_data else index + 1
-    return Header(names=names, dialect=header.dialect, first_line=first_line)
+    return _header(names, delimiter, first_line=index if is_data else index + 1)
 
 
 def _names_columns(names: Sequence[str], options: ReadOptions) -> bool:
-    if len(names) < 2 or all(_is_number(name) for name in names):
+    if len(names) < 2 or all(map(is_number, names)):
         return False
     if options.columns:
-        wanted = [source for source in options.columns.values() if isinstance(source, str)]
-        return bool(wanted) and set(wanted) <= set(names)
+        given = options.columns.values()
+        wanted = {item for item in given if isinstance(item, str) and not item.isdecimal()}
+        return bool(wanted) and wanted <= set(names)
     return {"x", "y"} <= {column.name for column in canonical_names(names)}
-
-
-def _names(sources: Sequence[str], options: ReadOptions) -> list[ColumnName]:
-    """Return our names, the caller's mapping before what the headers suggest."""
-    mapping = options.columns or {}
-    mapped: dict[int, str] = {}
-    for name, source in mapping.items():
-        index = source if isinstance(source, int) else _index(sources, source)
-        if not 0 <= index < len(sources) or index in mapped:
-            raise HeaderError(f"{options.name}: columns: {name!r}: no column {source!r} to map")
-        mapped[index] = name
-    if mapping and not {"x", "y"} <= mapping.keys():
-        found = {column.name for column in canonical_names(sources)} | set(mapping)
-        if not {"x", "y"} <= found:
-            raise HeaderError(f"{options.name}: columns must say which columns are x and y")
-    own = canonical_names(sources)
-    taken = set(mapped.values())
-    names = []
-    for index, column in enumerate(own):
-        name = mapped.get(index) or column.name
-        if index not in mapped and name in taken:
-            name = f"{name}_{index}"
-        names.append(ColumnName(name, column.unit, column.source))
-    return names
-
-
-def _index(sources: Sequence[str], wanted: str) -> int:
-    return list(sources).index(wanted) if wanted in sources else -1
 
 
 def _without_units(
@@ -293,48 +282,56 @@ def _without_units(
         default = lateral if name.name in LATERAL_LENGTHS else "nm"
         is_bare = name.name in LENGTHS and not name.unit
         filled.append(ColumnName(name.name, default, name.source) if is_bare else name)
-    bare = [name.source for name in names if name.name in ("x", "y", "z") and not name.unit]
+    bare = [name.source for name in names if name.name in LENGTHS and not name.unit]
     if not bare:
         return filled, []
     taken = "nm" if lateral == "nm" else "camera pixels (z as nm)"
     return filled, [f"{options.name}: {', '.join(bare)} carry no unit; taken as {taken}"]
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _is_csv(head: bytes, _file: BinaryIO) -> bool:
-    if b"\0" in head.lstrip().partition(b"\n")[0] and not is_utf16(head):
-        return False
-    try:
-        return find_header(open_text(io.BytesIO(head), name="file"), ReadOptions()) is not None
-    except FormatError:
-        return False
+    text = opened_head(head)
+    return text is not None and find_header(text, ReadOptions()) is not None
+
+
+def write_csv(
+    file: BinaryIO,
+    stream: BundleStream,
+    options: WriteOptions,  # noqa: ARG001 - decimal text is exact and in nm.
+) -> None:
+    """Write one table as its blocks come, its columns as it calls them, frames as it counts.
+
+    Raises:
+        FormatError: There is not exactly one table.
+        HeaderError: It has no x or no y.
+        UnitError: A position is not in nm.
+    """
+    table = only_table(stream, "a csv")
+    head = table.head
+    check_positions(head, "a csv")
+    write_rows(file, table, [_written_header(head, name) for name in head.columns])
+
+
+def _written_header(table: LocTable, name: str) -> str:
+    # Round brackets: with square ones it would pass for ThunderSTORM's, who counts from 1.
+    unit = table.units[name] or ("nm" if name in ("x", "y", "z") else "")
+    header = f"{name} ({unit})" if unit else name
+    is_plain = header.isprintable() and not set(header) & set(',;"') and header[0] != COMMENT
+    return header if is_plain else quoted(header)
 
 
 FORMAT = Format(
     info=FormatInfo(
         name="csv",
         title="Delimited text that names x and y",
-        suffixes=(".csv", ".txt", ".tsv"),
+        suffixes=(".csv", ".txt"),
         reads=True,
-        writes=False,
+        writes=True,
     ),
     media_type="text/csv",
     sniff=_is_csv,
     read=read_csv,
+    write=of_bundles(write_csv),
     stream=by_blocks(read_csv),
+    write_stream=write_csv,
 )

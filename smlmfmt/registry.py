@@ -9,7 +9,26 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from smlmfmt import decode, delimited, picasso, pyme, smap, smlm, thunderstorm
+from smlmfmt import (
+    abbelight,
+    challenge,
+    decode,
+    decode_csv,
+    delimited,
+    malk,
+    nanoimager,
+    nstorm,
+    picasso,
+    pyme,
+    quickpalm,
+    rapidstorm,
+    smap,
+    smap_csv,
+    smlm,
+    thunderstorm,
+    trackmate,
+    zeiss,
+)
 from smlmfmt.errors import FormatError
 from smlmfmt.files import opened, replaced
 from smlmfmt.format import (
@@ -54,9 +73,21 @@ _FORMATS: dict[str, Format] = {
         picasso.FORMAT,
         decode.FORMAT,
         smap.FORMAT,
+        rapidstorm.FORMAT,
+        decode_csv.FORMAT,
+        trackmate.FORMAT,
+        nstorm.FORMAT,
+        quickpalm.FORMAT,
+        zeiss.FORMAT,
+        zeiss.FORMAT_CSV,
+        nanoimager.FORMAT,
         pyme.FORMAT,
+        abbelight.FORMAT,
         thunderstorm.FORMAT,
         thunderstorm.FORMAT_XLS,
+        challenge.FORMAT,
+        smap_csv.FORMAT,
+        malk.FORMAT,
         delimited.FORMAT,
     )
 }
@@ -302,9 +333,9 @@ def _format_of(file: BinaryIO, name: str | None, options: ReadOptions) -> Format
     chosen = name or (delimited.FORMAT.info.name if options.columns else _sniffed(file))
     if chosen is None:
         known = ", ".join(_FORMATS)
+        why = delimited.columns_found(file) or "it is no text, nor any binary file known here"
         raise FormatError(
-            f"{options.name}: no known format fits; name one with format= ({known}), or for"
-            " delimited text say which column is what with columns={'x': ..., 'y': ...}"
+            f"{options.name}: no known format fits: {why}; or name one with format= ({known})"
         )
     found = _format(chosen)
     if found.read is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO
@@ -18,6 +19,7 @@ from smlmfmt.format import OnError
 from smlmfmt.memory import keep_freed_memory
 from smlmfmt.text_arrow import plain_numbers
 from smlmfmt.text_cells import BadRow, Dialect, parse_block
+from smlmfmt.text_labels import Labels
 
 __all__ = [
     "Columns",
@@ -43,6 +45,7 @@ TRAILER_SIZE_MAX = 1 << 20
 _LINE_FEED = 0x0A
 DELIMITERS = ("\t", ";", ",")
 
+_QUOTED = re.compile(r'"[^"]*"')
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 Columns = Sequence[npt.NDArray[np.float64]]
@@ -88,12 +91,14 @@ class Rows:
         skipped: Number of lines that are no rows, if they were to be skipped.
         first_bad: The message of the first of them.
         trailer: What follows a NUL byte after the rows, as some microscopes write it.
+        labels: The texts of the columns of text, whose values number them.
     """
 
     columns: list[npt.NDArray[np.float64]] = field(default_factory=list)
     skipped: int = 0
     first_bad: str = ""
     trailer: bytes = b""
+    labels: Labels = field(default_factory=lambda: Labels(()))
 
 
 def open_text(file: BinaryIO, *, name: str) -> Text:
@@ -146,7 +151,10 @@ def split_line(line: str, delimiter: str) -> list[str]:
 
 def guess_delimiter(line: str) -> str:
     """Return the delimiter a header line uses: a tab, ";" or "," if there is one, else blanks."""
-    counts = {delimiter: line.count(delimiter) for delimiter in DELIMITERS}
+    bare = _QUOTED.sub("", line)
+    if not any(delimiter in bare for delimiter in DELIMITERS):
+        bare = line  # A line that a spreadsheet saved as one quoted cell.
+    counts = {delimiter: bare.count(delimiter) for delimiter in DELIMITERS}
     best = max(DELIMITERS, key=counts.__getitem__)
     return best if counts[best] else " "
 
@@ -171,7 +179,7 @@ def read_rows(
     )
     if text.hand_out is not None:
         return text.hand_out(plan)
-    rows = Rows()
+    rows = Rows(labels=Labels(dialect.text_columns))
     table = _Table(columns, text.data.seek(0, io.SEEK_END) - text.starts[first_line])
     for part in parsed_blocks(plan, rows):
         table.append(part)
@@ -193,13 +201,16 @@ def parsed_blocks(plan: RowPlan, rows: Rows) -> Iterator[Columns]:
     if not 0 < columns <= COLUMN_COUNT_MAX:
         raise SizeLimitError(f"{text.name}: {columns} columns, 1 to {COLUMN_COUNT_MAX} allowed")
     start = text.starts[plan.first_line]
-    is_large = text.data.seek(0, io.SEEK_END) - start >= FAST_SIZE_MIN
+    size = text.data.seek(0, io.SEEK_END) - start
+    # The fast reader knows numbers only.
+    is_large = size >= FAST_SIZE_MIN and not plan.dialect.text_columns
     text.data.seek(start)
     line_number = plan.first_line + 1
     keep_freed_memory()
     parse = partial(_parse, dialect=plan.dialect, columns=columns, is_large=is_large)
     for block in deflate.in_threads(parse, _blocks(text, rows)):
         _note_bad(rows, block, text=text, line_number=line_number, on_error=plan.on_error)
+        rows.labels.renumber(block.columns, block.texts)
         yield block.columns
         line_number += block.lines
 
@@ -249,6 +260,7 @@ class _Parsed:
     lines: int
     bad: Sequence[BadRow] = ()
     bad_count: int = 0
+    texts: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
 def _parse(data: bytes, *, dialect: Dialect, columns: int, is_large: bool) -> _Parsed:
@@ -258,7 +270,11 @@ def _parse(data: bytes, *, dialect: Dialect, columns: int, is_large: bool) -> _P
         return _Parsed(columns=found, lines=lines)
     block = parse_block(data, dialect, columns=columns)
     return _Parsed(
-        columns=list(block.values.T), lines=block.lines, bad=block.bad, bad_count=block.bad_count
+        columns=list(block.values.T),
+        lines=block.lines,
+        bad=block.bad,
+        bad_count=block.bad_count,
+        texts=block.texts,
     )
 
 

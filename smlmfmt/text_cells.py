@@ -11,12 +11,12 @@ right. Any other cell (more digits, exponents, NaN, Infinity) goes through float
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MISSING", "BadRow", "Block", "Dialect", "normalised", "parse_block"]
+__all__ = ["MISSING", "SPECIAL", "BadRow", "Block", "Dialect", "normalised", "parse_block"]
 
 # So many bad lines of a block are described, lest a file of nothing else fill the memory.
 BAD_MAX = 100
@@ -44,8 +44,8 @@ _SPLITTER = float((1 << 27) + 1)
 # Half a unit in the last place, less far more than the error of a divided remainder.
 _HALF_UNIT = 0.5 * (1 - 2.0**-30)
 # What C libraries and tables of other languages write for "no number".
-_SPECIAL = dict.fromkeys((b"1.#QNAN", b"-1.#IND", b"1.#IND", b"1.#NAN"), float("nan"))
-_SPECIAL |= {b"1.#INF": float("inf"), b"-1.#INF": float("-inf")}
+SPECIAL = dict.fromkeys((b"1.#QNAN", b"-1.#IND", b"1.#IND", b"1.#NAN"), float("nan"))
+SPECIAL |= {b"1.#INF": float("inf"), b"-1.#INF": float("-inf")}
 # What stands for a number that is not there, where that is allowed.
 MISSING = frozenset((b"", b"NA", b"N/A", b"null", b"None", b"-"))
 
@@ -62,12 +62,14 @@ class Dialect:
         comment: Lines that begin with it are passed over; "" for none.
         decimal: "." or ",".
         missing_is_nan: Whether an empty cell (or NA, null) is NaN rather than an error.
+        text_columns: Indices of columns of text; their values are numbers of the block's texts.
     """
 
     delimiter: str
     comment: str = ""
     decimal: str = "."
     missing_is_nan: bool = False
+    text_columns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,15 @@ class BadRow:
 class Block:
     """The rows of a block: values (rows, columns), lines in all, and the lines that are no rows.
 
-    `bad` are the first of them, at most BAD_MAX; `bad_count` says how many there are.
+    `bad` are the first of them, at most BAD_MAX; `bad_count` says how many there are. `texts` are
+    the different texts of each column of text, by column index.
     """
 
     values: npt.NDArray[np.float64]
     lines: int
     bad: list[BadRow]
     bad_count: int = 0
+    texts: dict[int, list[str]] = field(default_factory=dict)
 
 
 def parse_block(data: bytes, dialect: Dialect, *, columns: int) -> Block:
@@ -109,6 +113,10 @@ def parse_block(data: bytes, dialect: Dialect, *, columns: int) -> Block:
         cells.keep(is_row)
     values, failed = cells.numbers()
     table = values.reshape(-1, columns)
+    texts = {}
+    for column in dialect.text_columns:
+        table[:, column], texts[column] = cells.texts(column, columns)
+        failed = failed[failed % columns != column]
     if len(failed):
         broken = np.unique(failed // columns)
         more, count = cells.describe(cells.lines[broken], "not all values are numbers")
@@ -116,7 +124,7 @@ def parse_block(data: bytes, dialect: Dialect, *, columns: int) -> Block:
         table = np.delete(table, broken, axis=0)
     bad.sort(key=lambda row: row.line)
     lines = len(cells.counts)
-    return Block(values=table, lines=lines, bad=bad[:BAD_MAX], bad_count=bad_count)
+    return Block(values=table, lines=lines, bad=bad[:BAD_MAX], bad_count=bad_count, texts=texts)
 
 
 def normalised(data: bytes, dialect: Dialect) -> bytes:
@@ -220,6 +228,17 @@ class _Cells:
         np.negative(values, out=values, where=is_negative)
         return values, self._one_by_one(values, np.flatnonzero(~is_plain))
 
+    def texts(self, column: int, columns: int) -> tuple[Positions, list[str]]:
+        """Return which text each cell of a column is, and the different texts."""
+        known: dict[bytes, int] = {}
+        starts = self._starts[column::columns].tolist()
+        ends = self._ends[column::columns].tolist()
+        indices = [
+            known.setdefault(self._data[start:end], len(known))
+            for start, end in zip(starts, ends, strict=True)
+        ]
+        return np.array(indices, np.int64), [_decoded(text) for text in known]
+
     def _strip(self) -> None:
         """Leave out blanks around the cells."""
         if self._dialect.delimiter == " " or b" " not in self._data:
@@ -286,7 +305,14 @@ class _Cells:
     def _special(self, text: bytes) -> float | None:
         if self._dialect.missing_is_nan and text in MISSING:
             return float("nan")
-        return _SPECIAL.get(text)
+        return SPECIAL.get(text)
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def _divided(

@@ -53,7 +53,8 @@ def _stream(read: Read, file: BinaryIO, options: ReadOptions) -> BundleStream:
     tap = _Tap(file)
     bundle = read(cast("BinaryIO", tap), options)
     plan = tap.plan
-    if plan is None or len(bundle.tables) != 1:
+    # What a column of text is, numbers or names, only the whole file tells.
+    if plan is None or len(bundle.tables) != 1 or plan.dialect.text_columns:
         return stream_of(read(file, options))
     size = file.seek(0, io.SEEK_END) - plan.text.starts[plan.first_line]
     # Each cell takes a digit and what ends it.

@@ -5,28 +5,23 @@ Source: zitmen/thunderstorm ImportExport/DLMImportExport.java, util/StringFormat
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import BinaryIO
 
-import numpy as np
-
-from smlmfmt.columns import canonical_name, canonical_names, is_length
-from smlmfmt.deflate import in_threads
-from smlmfmt.delimited import table_of
-from smlmfmt.errors import FormatError, HeaderError, UnitError
+from smlmfmt.columns import canonical_name, canonical_names
+from smlmfmt.errors import HeaderError
 from smlmfmt.format import Format, FormatInfo, ReadOptions, WriteOptions
+from smlmfmt.layout import Header, Layout, arrange, read_layout
 from smlmfmt.stream import BundleStream, stream_of
 from smlmfmt.table import Bundle, LocTable
-from smlmfmt.text import Text, open_text, read_rows, row_warnings, split_line
-from smlmfmt.text_cells import Dialect
-from smlmfmt.text_numbers import format_rows
+from smlmfmt.text import Text, open_text, split_line
 from smlmfmt.text_stream import by_blocks
+from smlmfmt.text_writing import check_positions, only_table, quoted, write_rows
+from smlmfmt.vendor import header_index, opened_head
 
 __all__ = ["FORMAT", "FORMAT_XLS", "read_thunderstorm", "write_thunderstorm"]
 
-BLOCK_ROWS = 65_536
 # Our names that ThunderSTORM calls otherwise.
 NAMES = {
     "background": "offset",
@@ -47,25 +42,24 @@ def read_thunderstorm(file: BinaryIO, options: ReadOptions, *, delimiter: str = 
         UnitError: x or y is no length, or in pixels and the pixel size is not given.
     """
     text = open_text(file, name=options.name)
-    index = _header_line(text)
+    return read_layout(text, lay_out_thunderstorm(text, options, delimiter=delimiter), options)
+
+
+def lay_out_thunderstorm(text: Text, options: ReadOptions, *, delimiter: str) -> Layout:
+    """Return the layout of a ThunderSTORM file; errors as for `read_thunderstorm`."""
+    index = header_index(text)
     sources = split_line(text.lines[index], delimiter)
     names = canonical_names(sources)
-    doubled = sorted({source for source in sources if sources.count(source) > 1})
-    if doubled or not {"x", "y"} <= {name.name for name in names}:
+    doubled = sorted({source for source in sources if source and sources.count(source) > 1})
+    is_named = options.columns or {"x", "y"} <= {name.name for name in names}
+    if doubled or not is_named:
         raise HeaderError(f"{options.name}: want x [nm] and y [nm], each name once; got {sources}")
-    for name in names:
-        if name.name in ("x", "y", "z") and not is_length(name.unit):
-            raise UnitError(f"{options.name}: column {name.source!r} must have a unit of length")
-    rows = read_rows(
-        text,
-        first_line=index + 1,
-        columns=len(names),
-        dialect=Dialect(delimiter=delimiter),
-        on_error=options.on_error,
+    header = Header(
+        sources=tuple(sources), delimiter=delimiter, first_line=index + 1, missing_is_nan=False
     )
     chosen = "thunderstorm" if delimiter == "," else "thunderstorm-xls"
-    table = table_of(names, rows, options=options, format_name=chosen, frame_origin=1)
-    return Bundle(tables=(table,), format=chosen, warnings=tuple(row_warnings(rows, options.name)))
+    layout = arrange(text, header, names, options=options, format_name=chosen)
+    return replace(layout, frame_origin=1)
 
 
 def write_thunderstorm(
@@ -95,51 +89,25 @@ def write_thunderstorm_stream(
     Raises:
         FormatError: As `write_thunderstorm`, or as the stream raises on the way.
     """
-    if len(stream.tables) != 1:
-        raise FormatError(f"a ThunderSTORM file holds one table, not {len(stream.tables)}")
-    table = stream.tables[0]
-    names = _headers(table.head)
-    file.write((delimiter.join(f'"{name}"' for name in names) + "\n").encode())
-
-    def formatted(block: LocTable) -> bytes:
-        return format_rows(list(_columns(block)), delimiter=delimiter)
-
-    file.writelines(in_threads(formatted, table.blocks(BLOCK_ROWS)))
-
-
-def _header_line(text: Text) -> int:
-    return next(index for index, line in enumerate(text.lines) if line.strip())
+    table = only_table(stream, "a ThunderSTORM file")
+    write_rows(file, table, _headers(table.head), delimiter=delimiter, frame_origin=1)
 
 
 def _headers(table: LocTable) -> list[str]:
-    if not {"x", "y"} <= set(table.columns):
-        raise HeaderError(f"a ThunderSTORM file needs x and y; there are {table.columns}")
+    check_positions(table, "a ThunderSTORM file")
     names = []
     for name in table.columns:
-        unit = table.units[name]
-        if name in ("x", "y", "z") and unit not in ("nm", ""):
-            raise UnitError(f"column {name!r} must be in nm, not {unit!r}")
-        unit = "nm" if name in ("x", "y", "z") else unit
+        unit = "nm" if name in ("x", "y", "z") else table.units[name]
         is_bare = name in ("id", "frame", "detections", "chi2") or not unit
         other = NAMES.get(name, name)
-        names.append(other if is_bare else f"{other} [{unit}]")
+        names.append(quoted(other if is_bare else f"{other} [{unit}]"))
     return names
 
 
-def _columns(table: LocTable) -> Iterator[np.ndarray[tuple[int], np.dtype[np.number]]]:
-    for name in table.columns:
-        is_from_zero = name == "frame" and table.frame_origin == 0
-        yield table[name] + 1 if is_from_zero else table[name]
-
-
 def _is_thunderstorm(head: bytes, _file: BinaryIO, *, delimiter: str) -> bool:
-    if b" [" not in head:
+    if (text := opened_head(head)) is None:
         return False
-    try:
-        text = open_text(io.BytesIO(head), name="file")
-    except FormatError:
-        return False
-    cells = split_line(text.lines[_header_line(text)], delimiter)
+    cells = split_line(text.lines[header_index(text)], delimiter)
     found = {column.name for column in map(canonical_name, cells) if "[" in column.source}
     # Other programs name positions more fully, as in "Position X [nm]".
     plain = {cell[0].lower() for cell in cells if cell[1:].lstrip().startswith("[")}

@@ -10,6 +10,7 @@ from typing import Any
 
 import smlmfmt
 from node.errors import InputError
+from smlmfmt.delimited import columns_found
 from smlmfmt.table import Bundle
 
 __all__ = ["ReadingOptions", "check_format", "check_written_format"]
@@ -86,9 +87,11 @@ class ReadingOptions:
     def _known_format(self, path: Path) -> str:
         name = self.format_of(path)
         if name is None:
+            with path.open("rb") as file:
+                why = columns_found(file)
             raise InputError(
-                f"{path.name} is of no format known here; `locmesh info` says what was tried, and"
-                " how to say which column of a table is what: --column x=NAME --column y=NAME"
+                f"{path.name} is of no format known here{why and ': '}{why}; `locmesh info` says"
+                " what was tried"
             )
         check_format(name)
         return name

@@ -14,6 +14,7 @@ import smlmfmt
 from node.ingest.reading import ReadingOptions
 from tests.node.commands import Shell
 from tests.node.test_ingest import write_table
+from tests.smlmfmt.text_samples import NSTORM
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_a_target_is_refused_before_any_work(shell: Shell, tmp_path: Path) -> No
     picture = tmp_path / "cell1.png"
     picture.write_bytes(path.read_bytes())
     assert "--to" in shell.failure("convert", path, tmp_path / "cell1.xyz")
-    assert "read but not written" in shell.failure("convert", path, picture, "--to", "csv")
+    assert "read but not written" in shell.failure("convert", path, picture, "--to", "nstorm")
     for command in ("convert", "render"):
         nowhere = tmp_path / "no folder" / "cell1.png"
         assert "no folder" in shell.failure(command, path, nowhere, *_to(command))
@@ -138,6 +139,31 @@ def test_a_target_is_refused_before_any_work(shell: Shell, tmp_path: Path) -> No
     assert ".png" in shell.failure("render", path, tmp_path / "cell1.smlm", status=2)
     assert picture.read_bytes() == path.read_bytes()
     assert sorted(tmp_path.iterdir()) == [path, picture]
+
+
+def test_an_unknown_header_is_shown_and_mapped(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "lab.txt"
+    path.write_text("Time;PosX;PosY\n1;2,5;3\n", encoding="utf-8")
+    message = shell.failure("convert", path, tmp_path / "a.smlm")
+    assert "'Time', 'PosX', 'PosY'" in message
+    assert "--column x=" in message
+    document = shell.document("info", path, "--column", "x=PosX", "--column", "y=PosY")
+    assert document["tables"][0]["bounds"]["x"] == [2.5, 2.5]
+
+
+def test_columns_without_a_header_are_mapped_by_number(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "visp.3d"
+    path.write_text("10.5 20.5 -3 900 7\n", encoding="utf-8")
+    assert "--column x=0" in shell.failure("convert", path, tmp_path / "a.smlm")
+    document = shell.document("info", path, "--column", "x=0", "--column", "y=1")
+    assert document["tables"][0]["bounds"]["y"] == [20.5, 20.5]
+
+
+def test_positions_are_chosen_by_variant(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "nstorm.txt"
+    path.write_bytes(NSTORM)
+    document = shell.document("info", path, "--variant", "raw")
+    assert document["tables"][0]["bounds"]["x"] == [1, 1]
 
 
 def test_a_file_of_many_things_is_told_in_short(shell: Shell, tmp_path: Path) -> None:

@@ -7,7 +7,17 @@ from types import ModuleType
 
 import pytest
 
-from smlmfmt import columns, decode, documents, errors, text
+from smlmfmt import (
+    columns,
+    decode,
+    documents,
+    errors,
+    nstorm,
+    rapidstorm,
+    rapidstorm_tracks,
+    text,
+    text_labels,
+)
 from smlmfmt.hdf5 import describe, layout, process
 from smlmfmt.hdf5 import file as hdf5_file
 from smlmfmt.smlm import archive, file, images, manifest, tables
@@ -16,8 +26,10 @@ from tests.smlmfmt.from_registry import block, overview
 DOC = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 MODULES = (
     *(archive, manifest, tables, images, file, text, decode, documents),
-    *(describe, layout, process, hdf5_file),
+    *(describe, layout, process, hdf5_file, text_labels, rapidstorm, rapidstorm_tracks),
 )
+# Limits that a module takes from another, under which they are documented.
+IMPORTED = ((file, "MANIFEST_SIZE_MAX"), (rapidstorm, "LINE_SIZE_MAX"))
 LIMITS = [
     (module, name)
     for module in MODULES
@@ -38,4 +50,9 @@ def test_the_overview_is_what_the_registry_says() -> None:
 @pytest.mark.parametrize(("module", "name"), LIMITS, ids=str)
 def test_limits_are_named(module: ModuleType, name: str) -> None:
     prefix = module.__name__.removeprefix("smlmfmt.")
-    assert f"`{prefix}.{name}`" in DOC or (name == "MANIFEST_SIZE_MAX" and module is file)
+    assert f"`{prefix}.{name}`" in DOC or (module, name) in IMPORTED
+
+
+@pytest.mark.parametrize("variant", nstorm.FORMAT.info.variants)
+def test_variants_are_named(variant: str) -> None:
+    assert f"| `{variant}` " in DOC

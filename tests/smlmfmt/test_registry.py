@@ -16,7 +16,8 @@ def test_formats_are_listed() -> None:
     assert infos["smlm"].suffixes == (".smlm",)
     assert infos["smlm"].reads
     assert infos["smlm"].writes
-    assert not infos["csv"].writes
+    assert infos["csv"].writes
+    assert not infos["nstorm"].writes
     assert list(infos)[-1] == "csv"
     assert all(smlmfmt.media_type(name).count("/") == 1 for name in infos)
 
@@ -49,7 +50,7 @@ def test_unknown_formats_and_suffixes(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"'\.nope'"):
         smlmfmt.write(tmp_path / "a.nope", table)
     with pytest.raises(FormatError, match="not written"):
-        smlmfmt.write(tmp_path / "b.csv", table, format="csv")
+        smlmfmt.write(tmp_path / "b.csv", table, format="nstorm")
     with pytest.raises(FormatError, match="on_error"):
         smlmfmt.read(path, on_error="ignore")  # type: ignore[arg-type]
     assert [item.name for item in tmp_path.iterdir()] == ["a.csv"]

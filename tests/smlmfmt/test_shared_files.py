@@ -27,10 +27,12 @@ SMLM = ["app_colicoords_03_storm", "app_elyra", "app_rapidstorm", "eiffel_tower"
 TEXT = {
     "colicoords_03_storm.csv": "thunderstorm",
     "colicoords_storm_table.csv": "thunderstorm",
-    "thunderstorm_tubulins1_00020.csv": "csv",
+    "thunderstorm_tubulins1_00020.csv": "challenge",
     "locan_five_blobs_3D.txt": "csv",
-    "locan_Nanoimager_dstorm_data.csv": "csv",
-    "locan_Elyra_dstorm_data.txt": "csv",
+    "locan_Nanoimager_dstorm_data.csv": "nanoimager",
+    "locan_Elyra_dstorm_data.txt": "zeiss-txt",
+    "locan_rapidSTORM_dstorm_data.txt": "rapidstorm",
+    "locan_rapidSTORM_from_images.txt": "rapidstorm",
     "pyme_test_csv.csv": "pyme",
     "pyme_test_hdf.hdf": "pyme",
     "pyminflux_Fig2_U2OS_Tom70-Dreiklang_ATP5B_AB_Minflux3D.csv": "csv",
@@ -108,6 +110,28 @@ def test_both_files_of_pyme_say_the_same() -> None:
     assert {"frame", "x", "y", "z", "x_precision", "sigma"} <= set(text.columns)
     for column in binary.columns:  # The text has seven digits.
         np.testing.assert_allclose(binary[column], text[column], rtol=6e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "origin", "column", "unit"),
+    [
+        ("locan_Elyra_dstorm_data.txt", 1, "uncertainty_xy", "nm"),
+        ("locan_Nanoimager_dstorm_data.csv", 0, "intensity", "photon"),
+        ("locan_rapidSTORM_from_images.txt", 0, "fwhm_y", "nm"),
+        ("thunderstorm_tubulins1_00020.csv", 1, "z", "nm"),
+    ],
+)
+def test_frames_and_units_of_microscopes(name: str, origin: int, column: str, unit: str) -> None:
+    table = smlmfmt.read(SHARED / name).tables[0]
+    assert table.frame_origin == origin
+    assert table.units["x"] == table.units["y"] == "nm"
+    assert table.units[column] == unit
+
+
+def test_trailer_of_a_microscope() -> None:
+    table = smlmfmt.read(SHARED / "locan_Elyra_dstorm_data.txt").tables[0]
+    assert table.metadata["trailer"].startswith("VoxelSizeX : 0.0970873786 µm")
+    assert table.metadata["trailer"].endswith("ROI List :")
 
 
 @pytest.mark.parametrize("name", SMLM)
