@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from smlmfmt import decode, delimited, picasso, pyme, smap, smlm, thunderstorm
+from smlmfmt import decode, delimited, minflux, picasso, pyme, smap, smlm, thunderstorm
 from smlmfmt.errors import FormatError
 from smlmfmt.files import opened, replaced
 from smlmfmt.format import (
@@ -55,6 +55,7 @@ _FORMATS: dict[str, Format] = {
         decode.FORMAT,
         smap.FORMAT,
         pyme.FORMAT,
+        minflux.FORMAT,
         thunderstorm.FORMAT,
         thunderstorm.FORMAT_XLS,
         delimited.FORMAT,
@@ -309,8 +310,9 @@ def _format_of(file: BinaryIO, name: str | None, options: ReadOptions) -> Format
     found = _format(chosen)
     if found.read is None:
         raise FormatError(f"{options.name}: {chosen} can be written but not read")
-    if options.variant is not None and options.variant not in found.info.variants:
+    if options.variant is not None and not found.info.has_variant(options.variant):
         there = ", ".join(found.info.variants) or "none"
+        there += ", or a number from 0" if found.info.counts_variants else ""
         raise FormatError(
             f"{options.name}: {chosen} has no variant {options.variant!r}; there are {there}"
         )
