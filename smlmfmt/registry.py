@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from smlmfmt import decode, delimited, minflux, picasso, pyme, smap, smlm, thunderstorm
+from smlmfmt import decode, delimited, minflux, picasso, pyme, smap, smlm, thunderstorm, tsf
 from smlmfmt.errors import FormatError
 from smlmfmt.files import opened, replaced
 from smlmfmt.format import (
@@ -56,6 +56,7 @@ _FORMATS: dict[str, Format] = {
         smap.FORMAT,
         pyme.FORMAT,
         minflux.FORMAT,
+        tsf.FORMAT,
         thunderstorm.FORMAT,
         thunderstorm.FORMAT_XLS,
         delimited.FORMAT,
