@@ -10,20 +10,24 @@ import numpy as np
 __all__ = ["plain"]
 
 ARRAY_SIZE_MAX = 64
+DEPTH_MAX = 32
 TEXT_SIZE_MAX = 1 << 20
 
 
-def plain(value: object) -> Any:
+def plain(value: object, *, depth: int = 0) -> Any:
     """Return a value as JSON can say it: NaN as null, a large array as its shape, else as text.
 
     Args:
-        value: Numbers, texts, arrays, and dictionaries and lists of them, nested no deeper than
-            its reader allowed.
+        value: Numbers, texts, arrays, and dictionaries and lists of them. What is nested deeper
+            than DEPTH_MAX becomes "...".
+        depth: How deep the value itself is nested.
     """
+    if depth > DEPTH_MAX:
+        return "..."
     if isinstance(value, dict):
-        return {_text(str(key)): plain(item) for key, item in value.items()}
+        return {_text(str(key)): plain(item, depth=depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [plain(item, depth=depth + 1) for item in value]
     if isinstance(value, np.ndarray):
         return _array(value)
     return _single(value.item() if isinstance(value, np.generic) else value)
