@@ -16,14 +16,16 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from smlmfmt import deflate
 from smlmfmt.errors import ArchiveError, HeaderError, SizeLimitError
+
+if TYPE_CHECKING:
+    import yaml
 
 __all__ = ["MAGIC", "AsdfFile"]
 
@@ -216,6 +218,8 @@ def _whole_numbers(values: object, what: str) -> list[int]:
 
 def _parsed(data: bytes, name: str) -> object:
     """Return what a YAML document says, without tags, aliases or types of YAML's own."""
+    import yaml  # noqa: PLC0415 - not needed by who reads other files.
+
     root: list[Any] = []
     # Each open collection: what to put values into, and for a mapping the key that waits.
     open_ones: list[tuple[list[Any] | dict[str, Any], list[str]]] = [(root, [])]

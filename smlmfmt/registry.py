@@ -9,7 +9,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from smlmfmt import decode, delimited, minflux, picasso, pyme, smap, smlm, thunderstorm, tsf
+from smlmfmt import (
+    decode,
+    delimited,
+    insight3,
+    locan,
+    minflux,
+    parquet,
+    picasso,
+    pyme,
+    pyminflux,
+    smap,
+    smite,
+    smlm,
+    thunderstorm,
+    tsf,
+)
 from smlmfmt.errors import FormatError
 from smlmfmt.files import opened, replaced
 from smlmfmt.format import (
@@ -56,7 +71,12 @@ _FORMATS: dict[str, Format] = {
         smap.FORMAT,
         pyme.FORMAT,
         minflux.FORMAT,
+        smite.FORMAT,
+        locan.FORMAT,
+        insight3.FORMAT,
+        parquet.FORMAT,
         tsf.FORMAT,
+        pyminflux.FORMAT,
         thunderstorm.FORMAT,
         thunderstorm.FORMAT_XLS,
         delimited.FORMAT,
