@@ -29,7 +29,7 @@ BRACKET_DEPTH_MAX = 16
 DIMENSION_COUNT_MAX = 32
 
 _LENGTHS = {1: "<H", 2: "<I", 3: "<I"}
-_QUOTED = re.compile(r"'[^'\\]*'|\"[^\"\\]*\"")
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 # What is left of a header without its texts: brackets, whole numbers, and three words.
 _STRAY = re.compile(r"[^\s(){}\[\],:\d]+|\d{19,}")
 _WORDS = {"True", "False", "None"}
@@ -61,7 +61,8 @@ def parse_npy_header(head: bytes, *, name: str) -> NpyHeader:
         raise SizeLimitError(f"{name}: a header of {size} B, at most {HEADER_SIZE_MAX} B allowed")
     if start + size > len(head):
         raise ArchiveError(f"{name}: cut short in its header")
-    fields = _literal(head[start : start + size].decode("utf-8", "replace"), name)
+    encoding = "utf-8" if head[6] == 3 else "latin-1"
+    fields = _literal(head[start : start + size].decode(encoding, "replace"), name)
     shape = fields.get("shape")
     is_fortran = fields.get("fortran_order")
     if not isinstance(shape, tuple) or not isinstance(is_fortran, bool):
