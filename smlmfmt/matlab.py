@@ -273,7 +273,9 @@ class _Element:
         if not flags & _COMPLEX:
             return values.astype(dtype, copy=False)
         imaginary = self._shaped(self._numbers(self._part(part.after, end)), shape)
-        return values + 1j * imaginary
+        joined = np.empty(shape, np.complex128)
+        joined.real, joined.imag = values, imaginary
+        return joined
 
     def _text(self, start: int, end: int, shape: tuple[int, ...]) -> MatValue:
         if not math.prod(shape):

@@ -21,6 +21,8 @@ VALUE_COUNT_MAX = 4096
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIRE = {"int32": _VARINT, "int64": _VARINT, "bool": _VARINT, "double": _FIXED64,
          "float": _FIXED32, "string": _BYTES, "message": _BYTES}  # fmt: skip
+# Fields of a SpotList that are of another type in a Spot, which begins with them.
+_PLAIN_TAGS = frozenset((1, 2, 3))
 _FIXED = {_FIXED32: struct.Struct("<f"), _FIXED64: struct.Struct("<d")}
 _MESSAGES = {
     "fluorophore_types": (
@@ -105,6 +107,11 @@ def _message(data: bytes, schema: Sequence[Field], name: str) -> dict[str, Any]:
         if count >= VALUE_COUNT_MAX:
             raise SizeLimitError(f"{name}: more than {VALUE_COUNT_MAX} values in the SpotList")
         field = known.get((tag, wire))
+        if field is None and tag in _PLAIN_TAGS:
+            raise ArchiveError(
+                f"{name}: there is no SpotList where it should be; the program that wrote the file"
+                " did not finish"
+            )
         if field is None:
             continue
         value = _value(field, raw, name)
