@@ -68,13 +68,17 @@ def crc32_combined(first: int, second: int, second_size: int) -> int:
     return int(isal_zlib.crc32_combine(first, second, second_size))
 
 
-def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the content of one raw DEFLATE stream in pieces of at most PIECE_SIZE_MAX.
+def inflate(chunks: Iterable[bytes], *, has_header: bool = False) -> Iterator[bytes]:
+    """Yield the content of one DEFLATE stream in pieces of at most PIECE_SIZE_MAX.
+
+    Args:
+        chunks: The stream's bytes.
+        has_header: Whether it is zlib's (RFC 1950), with a header and a checksum, not a raw one.
 
     Raises:
         DeflateError: The stream is damaged, cut short, or followed by other bytes.
     """
-    stream = isal_zlib.decompressobj(-15)
+    stream = isal_zlib.decompressobj(15 if has_header else -15)
     for chunk in chunks:
         if _is_ended(stream):
             raise DeflateError("bytes after the end of the compressed stream")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ Source = str | Path | BinaryIO
 ColumnMapping = Mapping[str, str | int]
 OnError = Literal["raise", "skip"]
 
+_NUMBER = re.compile(r"[0-9]{1,6}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatInfo:
@@ -35,6 +38,8 @@ class FormatInfo:
         variants: What `variant=` may ask for, where a file holds several versions of its numbers
             (N-STORM's raw, drift-corrected and warped positions; MINFLUX's iterations); the first
             is what is read if nothing is asked for.
+        counts_variants: Whether `variant=` may also be a number from 0, of as many as the file
+            holds (the iterations of a MINFLUX recording).
         streams: Whether it can be read block by block; `formats()` fills it in.
     """
 
@@ -44,7 +49,13 @@ class FormatInfo:
     reads: bool
     writes: bool
     variants: tuple[str, ...] = ()
+    counts_variants: bool = False
     streams: bool = False
+
+    def has_variant(self, variant: str) -> bool:
+        """Say whether files of the format can hold such a version of their numbers."""
+        is_counted = self.counts_variants and _NUMBER.fullmatch(variant) is not None
+        return is_counted or variant in self.variants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

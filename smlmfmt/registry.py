@@ -15,18 +15,25 @@ from smlmfmt import (
     decode,
     decode_csv,
     delimited,
+    insight3,
+    locan,
     malk,
+    minflux,
     nanoimager,
     nstorm,
+    parquet,
     picasso,
     pyme,
+    pyminflux,
     quickpalm,
     rapidstorm,
     smap,
     smap_csv,
+    smite,
     smlm,
     thunderstorm,
     trackmate,
+    tsf,
     zeiss,
 )
 from smlmfmt.errors import FormatError
@@ -82,6 +89,13 @@ _FORMATS: dict[str, Format] = {
         zeiss.FORMAT_CSV,
         nanoimager.FORMAT,
         pyme.FORMAT,
+        minflux.FORMAT,
+        smite.FORMAT,
+        locan.FORMAT,
+        insight3.FORMAT,
+        parquet.FORMAT,
+        tsf.FORMAT,
+        pyminflux.FORMAT,
         abbelight.FORMAT,
         thunderstorm.FORMAT,
         thunderstorm.FORMAT_XLS,
@@ -340,8 +354,9 @@ def _format_of(file: BinaryIO, name: str | None, options: ReadOptions) -> Format
     found = _format(chosen)
     if found.read is None:
         raise FormatError(f"{options.name}: {chosen} can be written but not read")
-    if options.variant is not None and options.variant not in found.info.variants:
+    if options.variant is not None and not found.info.has_variant(options.variant):
         there = ", ".join(found.info.variants) or "none"
+        there += ", or a number from 0" if found.info.counts_variants else ""
         raise FormatError(
             f"{options.name}: {chosen} has no variant {options.variant!r}; there are {there}"
         )
