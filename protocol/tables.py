@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from protocol import limits
 from protocol.payload import Fields
 
-__all__ = ["ColumnSummary", "Frames", "TableSummary", "read_table"]
+__all__ = ["AXES", "ColumnSummary", "Frames", "TableSummary", "read_table"]
 
-AXES = ("x", "y", "z")
+AXES = frozenset({"x", "y", "z"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,30 +83,8 @@ def read_table(fields: Fields) -> TableSummary:
 def _columns(fields: Fields) -> tuple[ColumnSummary, ...]:
     items = fields.items("columns", count_max=limits.COLUMNS_MAX)
     return tuple(
-        _plain_column(item) or _column(Fields(item, f"{fields.path}.columns[{index}]"))
-        for index, item in enumerate(items)
+        _column(Fields(item, f"{fields.path}.columns[{index}]")) for index, item in enumerate(items)
     )
-
-
-def _plain_column(item: Any) -> ColumnSummary | None:
-    """Return the column if it is as nearly all are; None leaves the judgement to `_column`.
-
-    Columns are most of a record, and reading records is most of what admission takes.
-    """
-    try:
-        name, unit, source = item["name"], item["unit"], item["source"]
-        low, high, mean = item["min"], item["max"], item["mean"]
-        is_plain = (
-            type(low) is type(high) is type(mean) is float
-            and 0 < len(name) <= len(name) + len(unit) + len(source) <= limits.TERM_LENGTH_MAX
-            and not name.isspace()
-            and (name + unit + source).isprintable()
-        )
-    except (KeyError, TypeError, AttributeError):
-        return None
-    if not is_plain:
-        return None
-    return ColumnSummary(name=name, unit=unit, source=source, min=low, max=high, mean=mean)
 
 
 def _column(fields: Fields) -> ColumnSummary:

@@ -1,9 +1,9 @@
 """One page of results, from the table."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import sqlite_utils
 
 from node.catalog.view import CURRENT
@@ -49,7 +49,7 @@ def read_hits(
 
 
 def _hit(row: dict[str, Any], holders: int) -> Hit:
-    card = json.loads(row["card"])
+    card = msgspec.json.decode(row["card"])
     return Hit(
         dataset=row["dataset"],
         revision=row["revision"],

@@ -3,9 +3,9 @@
 Everything here follows from the records that count, so it can be made again at any time.
 """
 
-import json
 from typing import Any
 
+import msgspec
 import sqlite_utils
 
 from node.catalog.measures import measure
@@ -21,7 +21,7 @@ CARD_TAGS_MAX = 50
 # The first pages of a documentation say what it is about.
 INDEXED_LENGTH_MAX = 50_000
 INDEXED_FILES_MAX = 1_000
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_ENCODER = msgspec.json.Encoder()
 
 
 class CurrentView:
@@ -201,9 +201,9 @@ def _card(dataset: Dataset, summary: HitSummary) -> str:
             [tag.category, tag.term, tag.label, tag.curie] for tag in dataset.tags[:CARD_TAGS_MAX]
         ],
         "thumbnail": None if first is None else first.sha256,
-        "summary": {name: getattr(summary, name) for name in HitSummary.__slots__},
+        "summary": summary,
     }
-    return _ENCODER.encode(card)
+    return _ENCODER.encode(card).decode()
 
 
 def _kinds(dataset: Dataset) -> dict[str, str]:
