@@ -57,6 +57,12 @@ class TagLists:
         found[0] = False
         return found
 
+    def totals(self) -> NDArray[np.int64]:
+        """Return how many rows have each term, by the term's number."""
+        spans = slice(0, self._span_count)
+        alive = np.repeat(self._row[spans] != 0, self._size[spans])
+        return np.bincount(self._terms[: self._term_count][alive])
+
     def count(self, rows: Rows, mask: Mask) -> NDArray[np.int64]:
         """Return how many of the rows have each term, by the term's number.
 

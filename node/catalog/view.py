@@ -9,6 +9,7 @@ import msgspec
 import sqlite_utils
 
 from node.catalog.measures import measure
+from node.catalog.postings import newest_text
 from node.catalog.views import HitSummary
 from protocol.records import Dataset, Tag
 
@@ -119,9 +120,7 @@ class CurrentView:
 
     def _add_text(self, dataset: Dataset) -> int:
         if not self._last_text:
-            self._last_text = self._db.conn.execute(
-                "select coalesce(max(id), 0) from dataset_text_docsize"
-            ).fetchone()[0]
+            self._last_text = newest_text(self._db)
         self._last_text += 1
         self._texts.append([self._last_text, *_words(dataset)])
         return self._last_text

@@ -35,6 +35,10 @@ def test_lists_count_what_was_put_last(
         having = {row for row, terms in model.items() if term in terms}
         assert set(np.flatnonzero(lists.rows_with(term, count=ROWS + 1)).tolist()) == having
         assert (int(counts[term]) if term < len(counts) else 0) == len(having & shown)
+    totals = lists.totals()
+    for term in range(1, 10):
+        having = {row for row, terms in model.items() if term in terms}
+        assert (int(totals[term]) if term < len(totals) else 0) == len(having)
 
 
 @pytest.mark.parametrize("share", [0, 1_000_000])
