@@ -10,6 +10,7 @@ import sqlite_utils
 
 from node.catalog.measures import measure
 from node.catalog.postings import newest_text
+from node.catalog.references import add_references
 from node.catalog.views import HitSummary
 from protocol.records import Dataset, Tag
 
@@ -42,6 +43,8 @@ class CurrentView:
         self._last_text = 0
         self._tagged: list[tuple[int, int]] = []
         self._blobs: list[tuple[int, bytes, str]] = []
+        self._references: list[tuple[int, list[bytes]]] = []
+        self._cards: list[tuple[int, str]] = []
 
     def close(self) -> None:
         """Write what has been gathered."""
@@ -52,6 +55,10 @@ class CurrentView:
             self._texts,
         )
         self._texts.clear()
+        add_references(self._db, self._references)
+        self._references.clear()
+        self._db.conn.executemany("insert or replace into cards values (?, ?)", self._cards)
+        self._cards.clear()
 
     def show(self, dataset_id: str, dataset: Dataset, *, publisher: int, record: int) -> None:
         """Make a record the one that a dataset shows."""
@@ -72,14 +79,16 @@ class CurrentView:
             summary.precision_nm,
             summary.fov_um,
             summary.size,
-            _card(dataset, summary),
         ]
         cursor = self._db.conn.execute(_SHOW, row)
         seq = int(cursor.fetchall()[0][0])
         if dataset.revision > 1:
             self._drop_links(seq)
         self._tagged += [(seq, self._term(tag)) for tag in dataset.tags]
-        self._blobs += [(seq, bytes.fromhex(blob), kind) for blob, kind in _kinds(dataset).items()]
+        blobs = [(seq, bytes.fromhex(blob), kind) for blob, kind in _kinds(dataset).items()]
+        self._blobs += blobs
+        self._references.append((record, [blob for _, blob, _ in blobs]))
+        self._cards.append((seq, _card(dataset, summary)))
 
     def refresh(self, dataset_id: str) -> None:
         """Show what now is the newest of a dataset's records that count."""
@@ -160,14 +169,13 @@ class CurrentView:
 
 _SHOW = f"""
     insert into datasets (id, publisher, record, current, revision, visibility, status, forked,
-        issued, text, name, license, dimension, localizations, precision_nm, fov_um, size, card)
-    values (?, ?, ?, ?, ?, ?, {CURRENT}, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        issued, text, name, license, dimension, localizations, precision_nm, fov_um, size)
+    values (?, ?, ?, ?, ?, ?, {CURRENT}, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     on conflict (id) do update set record = excluded.record, current = excluded.current,
         revision = excluded.revision, status = excluded.status, issued = excluded.issued,
         text = excluded.text, name = excluded.name, license = excluded.license,
         dimension = excluded.dimension, localizations = excluded.localizations,
-        precision_nm = excluded.precision_nm, fov_um = excluded.fov_um, size = excluded.size,
-        card = excluded.card
+        precision_nm = excluded.precision_nm, fov_um = excluded.fov_um, size = excluded.size
     returning seq"""
 
 
