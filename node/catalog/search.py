@@ -96,9 +96,11 @@ class Search:
 
     def look_up(self, db: sqlite_utils.Database, text: str) -> None:
         """Look up the words of a query, so that whoever asks first need not wait for it."""
-        words = parse_words(text)
-        if words:
-            self._matched(db, Query(text=text, sort="relevance"), words)
+        query, words = Query(text=text, sort="relevance"), parse_words(text)
+        # The last word is a prefix as long as nothing follows it; often, something does.
+        for variant in (words, [replace(word, prefix=False) for word in words]):
+            if variant:
+                self._matched(db, query, variant)
 
     def _found(self, db: sqlite_utils.Database, query: Query, words: list[Word]) -> _Found:
         # Read before the tables are: what is remembered is never older than its version says.

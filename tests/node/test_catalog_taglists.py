@@ -52,3 +52,9 @@ def test_both_ways_of_counting_agree(monkeypatch: pytest.MonkeyPatch, share: int
     counts = lists.count(np.flatnonzero(mask), mask)
     terms = [term for row in range(1, 1001, 5) for term in (1 + row % 7, 8 + row % 3)]
     assert counts.tolist() == np.bincount(terms).tolist()
+    others = ~mask
+    others[0] = False
+    most = lists.count(np.flatnonzero(others), others)
+    assert (most[: len(counts)] + counts).tolist() == lists.totals()[: len(counts)].tolist()
+    everything = lists.count(np.arange(1, 1001), mask | others)
+    assert everything.tolist() == lists.totals().tolist()
