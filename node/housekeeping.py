@@ -8,6 +8,7 @@ import time
 
 import sqlite_utils
 
+from node.catalog.references import datasets_with
 from node.publishing.drafts import Drafts
 from node.storage.blobs import DirectoryBlobs
 from node.storage.database import Database
@@ -42,8 +43,7 @@ async def sweep_orphans(
 
 
 def _is_named(db: sqlite_utils.Database, sha256: str) -> bool:
-    sql = "select 1 from dataset_blobs where blob = ? limit 1"
-    return db.execute(sql, [bytes.fromhex(sha256)]).fetchone() is not None
+    return bool(datasets_with(db, bytes.fromhex(sha256)))
 
 
 def _is_older(blobs: DirectoryBlobs, sha256: str, age_s: float) -> bool:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from node.app import STAGING_FOLDER, Node
-from node.catalog.views import Query
 from node.config import Config
 from node.errors import ConfigError, ConflictError
 from node.housekeeping import sweep_orphans
@@ -165,7 +164,7 @@ async def _publish(node: Node, urls: tuple[str, ...], *, is_presented: bool) -> 
 
 async def _warm_up(node: Node) -> None:
     # Nobody who searches first shall wait until the index is in memory.
-    await node.catalog.search(Query(limit=0))
+    await node.catalog.warm_up()
     # What a node has loaded by now stays until its end: no garbage to look for in it.
     gc.freeze()
 

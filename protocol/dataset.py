@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from protocol import limits
-from protocol.errors import MalformedError
 from protocol.identity import BlobId, DatasetId, DigestHex, PublisherId, RecordId
 from protocol.payload import Fields, encode_record, open_record
 from protocol.tables import (
@@ -22,6 +20,16 @@ from protocol.tables import (
 )
 
 __all__ = [
+    "DOI",
+    "EMAIL",
+    "FILE_ROLES",
+    "FORMAT",
+    "LICENSE",
+    "MEDIA_TYPE",
+    "ORCID",
+    "PICTURES",
+    "URL",
+    "VISIBILITIES",
     "Author",
     "BlobRef",
     "Citation",
@@ -35,6 +43,7 @@ __all__ = [
     "Sample",
     "TableSummary",
     "Tag",
+    "known_tag",
     "read_samples",
     "read_urls",
 ]
@@ -45,21 +54,15 @@ TAGS_KNOWN_MAX = 4_096
 
 EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,190}")
 URL = re.compile(rf"https?://[^\s\x00-\x1f\x7f\"<>\\]{{1,{limits.URL_LENGTH_MAX - 8}}}")
-_ORCID = re.compile(r"\d{4}-\d{4}-\d{4}-\d{3}[\dX]", re.ASCII)
-_DOI = re.compile(r"10\.[0-9]{4,9}/[^\s\x00-\x1f\x7f]{1,240}")
-_LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,99}")
+ORCID = re.compile(r"\d{4}-\d{4}-\d{4}-\d{3}[\dX]", re.ASCII)
+DOI = re.compile(r"10\.[0-9]{4,9}/[^\s\x00-\x1f\x7f]{1,240}")
+LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,99}")
 _CATEGORY = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 _TERM = re.compile(rf"[^\s\x00-\x1f\x7f]{{1,{limits.TERM_LENGTH_MAX}}}")
 _CURIE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}:[^\s\x00-\x1f\x7f]{1,95}")
-_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
-_FORMAT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-# No line of it can hold a line break, so the joined texts come apart in one way only.
-_PLAIN_FILE = re.compile(
-    rf"\w(?:[\w .()-]{{0,200}}\w)?\n{_MEDIA_TYPE.pattern}\n[0-9a-f]{{64}}\n[0-9a-f]{{64}}\n"
-    rf"(?:{_FORMAT.pattern})?",
-    re.ASCII,
-)
-_PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
+MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
+FORMAT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
 _NOT_IN_FILE_NAME = re.compile("[/\\\\\x00-\x1f\x7f]")
 
 
@@ -183,13 +186,13 @@ class Dataset:
                 "uploaded_by", length_max=limits.NAME_LENGTH_MAX, optional=True
             ),
             contact=fields.matching("contact", EMAIL, "an e-mail address"),
-            license=fields.matching("license", _LICENSE, "an SPDX licence id"),
+            license=fields.matching("license", LICENSE, "an SPDX licence id"),
             tags=_tags(fields),
             documentation=fields.prose(
                 "documentation", length_max=limits.DOCUMENTATION_LENGTH_MAX, optional=True
             ),
             citation=_citations(fields),
-            doi=fields.matching("doi", _DOI, "a DOI like 10.5281/zenodo.1", optional=True),
+            doi=fields.matching("doi", DOI, "a DOI like 10.5281/zenodo.1", optional=True),
             funding=fields.line("funding", length_max=limits.LINE_LENGTH_MAX, optional=True),
             links=read_urls(fields, "links", count_max=limits.LINKS_MAX),
             samples=read_samples(fields),
@@ -214,9 +217,7 @@ def _authors(fields: Fields) -> tuple[Author, ...]:
         Author(
             name=item.line("name", length_max=limits.NAME_LENGTH_MAX),
             affiliation=item.line("affiliation", length_max=limits.LINE_LENGTH_MAX, optional=True),
-            orcid=item.matching(
-                "orcid", _ORCID, "an ORCID like 0000-0002-1825-0097", optional=True
-            ),
+            orcid=item.matching("orcid", ORCID, "an ORCID like 0000-0002-1825-0097", optional=True),
         )
         for item in fields.objects("authors", count_min=1, count_max=limits.AUTHORS_MAX)
     )
@@ -224,46 +225,39 @@ def _authors(fields: Fields) -> tuple[Author, ...]:
 
 def _tags(fields: Fields) -> tuple[Tag, ...]:
     items = fields.items("tags", count_min=1, count_max=limits.TAGS_MAX)
-    tags = tuple(
-        _usual_tag(item) or _tag(Fields(item, f"tags[{index}]")) for index, item in enumerate(items)
-    )
-    if any(tag.term != tag.term.lower() for tag in tags):
-        fields.fail("tags", "every term in lower case")
+    tags = tuple([_tag(Fields(item, f"tags[{index}]")) for index, item in enumerate(items)])
     if len({(tag.category, tag.term) for tag in tags}) != len(tags):
         fields.fail("tags", "every category and term once")
     return tags
 
 
-def _usual_tag(item: Any) -> Tag | None:
-    """Return the tag if it is sound; None leaves it to `_tag` to say what is wrong with it."""
-    try:
-        label, curie = item.get("label", ""), item.get("curie", "")
-        return _known_tag((item["category"], item["term"], label, curie))
-    except (KeyError, TypeError, AttributeError, MalformedError):
-        return None
-
-
 @lru_cache(maxsize=TAGS_KNOWN_MAX)
-def _known_tag(texts: tuple[object, object, object, object]) -> Tag:
-    # The same few hundred tags come in nearly every record: they are judged once.
+def known_tag(texts: tuple[str, str, str, str]) -> Tag:
+    """Return the tag of category, term, label and CURIE ("" if absent), or raise MalformedError.
+
+    The same few hundred tags come in nearly every record: they are judged once.
+    """
     category, term, label, curie = texts
     return _tag(Fields({"category": category, "term": term, "label": label, "curie": curie}))
 
 
 def _tag(fields: Fields) -> Tag:
-    return Tag(
+    tag = Tag(
         category=fields.matching("category", _CATEGORY, "a word like cell-line"),
         term=fields.matching("term", _TERM, "a term without spaces, like alexa-fluor-647"),
         label=fields.line("label", length_max=limits.NAME_LENGTH_MAX, optional=True),
         curie=fields.matching("curie", _CURIE, "a CURIE like CLO:0009454", optional=True),
     )
+    if tag.term != tag.term.lower():
+        fields.fail("term", "a term in lower case")
+    return tag
 
 
 def _citations(fields: Fields) -> tuple[Citation, ...]:
     return tuple(
         Citation(
             text=item.prose("text", length_max=limits.LINE_LENGTH_MAX),
-            doi=item.matching("doi", _DOI, "a DOI like 10.5281/zenodo.1", optional=True),
+            doi=item.matching("doi", DOI, "a DOI like 10.5281/zenodo.1", optional=True),
             url=item.matching("url", URL, "an http or https URL", optional=True),
         )
         for item in fields.objects("citation", count_max=limits.CITATIONS_MAX)
@@ -290,54 +284,23 @@ def read_samples(fields: Fields) -> tuple[Sample, ...]:
 
 def _files(fields: Fields) -> tuple[File, ...]:
     items = fields.items("files", count_min=1, count_max=limits.FILES_MAX)
-    named = [(item, f"{fields.path}.files[{index}]") for index, item in enumerate(items)]
-    files = tuple([_plain_file(item, path) or _file(Fields(item, path)) for item, path in named])
+    files = tuple(
+        [_file(Fields(item, f"{fields.path}.files[{index}]")) for index, item in enumerate(items)]
+    )
     if len({file.name for file in files}) != len(files):
         fields.fail("files", "every file name once in a sample")
     return files
-
-
-def _plain_file(item: Any, path: str) -> File | None:
-    """Return the file if it is as nearly all are; None leaves the judgement to `_file`.
-
-    One match over all its texts takes a third of the time of one for each.
-    """
-    try:
-        name, role, media_type = item["name"], item["role"], item["media_type"]
-        size, sha256, merkle_root = item["size"], item["sha256"], item["merkle_root"]
-        format_name = item.get("format", "")
-        texts = (name, media_type, sha256, merkle_root, format_name)
-        is_plain = (
-            type(size) is int
-            and 0 <= size <= limits.BLOB_SIZE_MAX
-            and role in FILE_ROLES
-            and _PLAIN_FILE.fullmatch("\n".join(texts))
-        )
-    except (KeyError, TypeError, AttributeError):
-        return None
-    if not is_plain:
-        return None
-    return File(
-        name=name,
-        role=role,
-        media_type=media_type,
-        size=size,
-        sha256=sha256,
-        merkle_root=merkle_root,
-        format=format_name,
-        tables=_tables(Fields(item, path)) if "tables" in item else (),
-    )
 
 
 def _file(fields: Fields) -> File:
     return File(
         name=_file_name(fields),
         role=fields.choice("role", FILE_ROLES),
-        media_type=fields.matching("media_type", _MEDIA_TYPE, "a media type"),
+        media_type=fields.matching("media_type", MEDIA_TYPE, "a media type"),
         size=fields.integer("size", maximum=limits.BLOB_SIZE_MAX),
         sha256=fields.digest("sha256"),
         merkle_root=fields.digest("merkle_root"),
-        format=fields.matching("format", _FORMAT, "a format name", optional=True),
+        format=fields.matching("format", FORMAT, "a format name", optional=True),
         tables=_tables(fields),
     )
 
@@ -364,5 +327,5 @@ def _thumbnail(fields: Fields) -> BlobRef | None:
         sha256=item.digest("sha256"),
         size=item.integer("size", minimum=1, maximum=limits.THUMBNAIL_SIZE_MAX),
         merkle_root=item.digest("merkle_root"),
-        media_type=item.choice("media_type", _PICTURES),
+        media_type=item.choice("media_type", PICTURES),
     )

@@ -6,8 +6,9 @@ import re
 from functools import lru_cache
 from typing import NewType
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from nacl.bindings import crypto_sign_open
+from nacl.exceptions import BadSignatureError
 
 from protocol.errors import LocalProtocolError, MalformedError
 
@@ -82,10 +83,16 @@ def parse_did_key(text: str) -> bytes:
 
 
 def is_signed_by(public_key: bytes, signature: bytes, message: bytes) -> bool:
-    """Say whether the Ed25519 signature over the message is this key's."""
+    """Say whether the Ed25519 signature over the message is this key's.
+
+    libsodium takes half the time of OpenSSL, holds no interpreter lock meanwhile, and refuses keys
+    of small order, for which anybody can make signatures (protocol.md 2).
+    """
+    if len(public_key) != KEY_SIZE or len(signature) != SIGNATURE_SIZE:
+        return False
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
-    except (InvalidSignature, ValueError):
+        crypto_sign_open(signature + message, public_key)
+    except BadSignatureError:
         return False
     return True
 

@@ -18,6 +18,7 @@ __all__ = [
     "encode_json",
     "encode_record",
     "has_control_characters",
+    "is_prose",
     "open_record",
     "parse_json",
     "plain",
@@ -88,6 +89,16 @@ def has_control_characters(text: str) -> bool:
     return _NOT_IN_LINE.search(text) is not None
 
 
+def is_prose(text: str) -> bool:
+    """Say whether a text of many lines is free of control characters that no text needs."""
+    # The first two answer for nearly all texts, ten times faster than the rule itself.
+    return (
+        text.isprintable()
+        or text.replace("\n", "").isprintable()
+        or _NOT_IN_PROSE.search(text) is None
+    )
+
+
 class Fields:
     """The fields of one JSON object; every error names the field from the payload's root."""
 
@@ -127,7 +138,7 @@ class Fields:
     def prose(self, name: str, *, length_max: int, optional: bool = False) -> str:
         """Return a text of many lines; absent and optional is ""."""
         value = self._object.get(name, "" if optional else None)
-        if type(value) is not str or len(value) > length_max or _NOT_IN_PROSE.search(value):
+        if type(value) is not str or len(value) > length_max or not is_prose(value):
             self.fail(name, f"text of at most {length_max} characters, no control characters")
         if not optional and not value.strip():
             self.fail(name, "a text that is not empty")

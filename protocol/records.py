@@ -27,6 +27,7 @@ from protocol.dataset import (
 from protocol.errors import MalformedError
 from protocol.identity import DatasetId, DigestHex, PublisherId, RecordId, parse_did_key
 from protocol.payload import Fields, encode_record, open_record
+from protocol.usual import read_usual
 
 __all__ = [
     "Author",
@@ -252,6 +253,9 @@ def parse_record(payload: bytes) -> Record:
         MalformedError: A rule of protocol.md 4 is broken; the message names the field.
         SizeLimitError: The payload is over 1 MiB.
     """
+    usual = read_usual(payload)
+    if usual is not None:
+        return usual
     fields = open_record(payload)
     return _READERS[fields.choice("type", _KINDS)](fields)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from protocol import limits
 from protocol.payload import Fields
 
 __all__ = [
+    "AXES",
+    "SIGNATURE",
+    "SPLITS",
     "ColumnSummary",
     "Drift",
     "Frames",
@@ -20,9 +22,9 @@ __all__ = [
     "read_table",
 ]
 
-AXES = ("x", "y", "z")
-_SPLITS = frozenset({"frames", "rows"})
-_SIGNATURE = re.compile("[1-9][0-9]{0,2}:([0-9a-f]{2}){1,64}")
+AXES = frozenset({"x", "y", "z"})
+SPLITS = frozenset({"frames", "rows"})
+SIGNATURE = re.compile("[1-9][0-9]{0,2}:([0-9a-f]{2}){1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,32 +138,7 @@ def read_table(fields: Fields) -> TableSummary:
 def _columns(fields: Fields) -> tuple[ColumnSummary, ...]:
     items = fields.items("columns", count_max=limits.COLUMNS_MAX)
     return tuple(
-        _plain_column(item) or _column(Fields(item, f"{fields.path}.columns[{index}]"))
-        for index, item in enumerate(items)
-    )
-
-
-def _plain_column(item: Any) -> ColumnSummary | None:
-    """Return the column if it is as nearly all are; None leaves the judgement to `_column`.
-
-    Columns are most of a record, and reading records is most of what admission takes.
-    """
-    try:
-        name, unit, source = item["name"], item["unit"], item["source"]
-        low, high, mean, median = item["min"], item["max"], item["mean"], item.get("median")
-        is_plain = (
-            type(low) is type(high) is type(mean) is float
-            and (type(median) is float or median is None)
-            and 0 < len(name) <= len(name) + len(unit) + len(source) <= limits.TERM_LENGTH_MAX
-            and not name.isspace()
-            and (name + unit + source).isprintable()
-        )
-    except (KeyError, TypeError, AttributeError):
-        return None
-    if not is_plain:
-        return None
-    return ColumnSummary(
-        name=name, unit=unit, source=source, min=low, max=high, mean=mean, median=median
+        _column(Fields(item, f"{fields.path}.columns[{index}]")) for index, item in enumerate(items)
     )
 
 
@@ -199,7 +176,7 @@ def _resolution(fields: Fields) -> Resolution:
         pixel_nm=_length(fields, "pixel_nm"),
         field_nm=_length(fields, "field_nm"),
         rows=fields.integer("rows"),
-        split=fields.choice("split", _SPLITS),
+        split=fields.choice("split", SPLITS),
         seed=fields.integer("seed"),
     )
 
@@ -220,7 +197,7 @@ def _length(fields: Fields, name: str) -> float:
 def _signature(fields: Fields) -> str | None:
     if fields.is_null("signature"):
         return None
-    return fields.matching("signature", _SIGNATURE, "a version, a colon and 1 to 64 bytes in hex")
+    return fields.matching("signature", SIGNATURE, "a version, a colon and 1 to 64 bytes in hex")
 
 
 def _bounds(fields: Fields) -> dict[str, tuple[float, float]]:

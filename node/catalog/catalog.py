@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import sqlite_utils
 
@@ -175,6 +176,12 @@ class Catalog:
         """Return one page of the datasets that match, or raise InputError."""
         await self._following.follow(with_index=True)
         return await self._db.read(lambda db: self._search.run(db, query))
+
+    async def warm_up(self) -> None:
+        """Read what searches run on, and look up beforehand the words that people are offered."""
+        await self._following.follow(with_index=True)
+        for text in self._search.offered():
+            await self._db.read(partial(self._search.look_up, text=text))
 
     async def dataset(self, dataset: str, *, viewer: Viewer = Viewer.ANONYMOUS) -> DatasetView:
         """Return a dataset as far as the viewer may see it, else raise NotFoundError."""

@@ -59,7 +59,6 @@ class Columns:
             "name": np.zeros(1, f"S{NAME_SIZE}"),
             "text": np.zeros(1, np.int64),
         }
-        self._row_of_text = np.zeros(1, np.int32)
         self.tags = TagLists()
         self.licenses: list[str] = []
         self._license_index: dict[str, int] = {}
@@ -81,14 +80,6 @@ class Columns:
         """Return the rows that may be seen at a level, as (count,) booleans."""
         # Level 0 is hidden: subtracting one wraps it to the top.
         return (self["level"] - np.uint8(1)) < level
-
-    def rows_of_texts(self, texts: NDArray[np.int64]) -> Mask:
-        """Return the rows whose words the text index found, as (count,) booleans."""
-        found = np.zeros(self.count, np.bool_)
-        known = texts[texts < len(self._row_of_text)]
-        found[self._row_of_text[known]] = True
-        found[0] = False
-        return found
 
     def rows_of_publishers(self, publishers: Sequence[int]) -> Mask:
         """Return the rows of these publishers, as (count,) booleans."""
@@ -117,16 +108,9 @@ class Columns:
         columns["size"][seqs] = [row.size for row in rows]
         columns["issued"][seqs] = [row.issued for row in rows]
         columns["name"][seqs] = [fold(row.name).encode()[:NAME_SIZE] for row in rows]
-        self._put_texts(seqs, np.array([row.text for row in rows]))
+        columns["text"][seqs] = [row.text for row in rows]
         for row in rows:
             self.tags.put(row.seq, row.terms)
-
-    def _put_texts(self, seqs: NDArray[np.int64], texts: NDArray[np.int64]) -> None:
-        column = self._columns["text"]
-        self._row_of_text = grown(self._row_of_text, int(texts.max()) + 1)
-        self._row_of_text[column[seqs]] = 0
-        self._row_of_text[texts] = seqs
-        column[seqs] = texts
 
     def _grow(self, count: int) -> None:
         for name, column in self._columns.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlite_utils
 
+from node.catalog.references import blobs_beginning
 from node.catalog.view import REVOKED, WITHDRAWN
 from node.catalog.views import Holder, RevisionView, Viewer
 from node.errors import AmbiguousError, InputError, NotFoundError
@@ -109,9 +110,7 @@ def resolve(db: sqlite_utils.Database, prefix: str, *, kinds: Sequence[str]) -> 
 def _beginning(db: sqlite_utils.Database, prefix: str, kind: str) -> Iterator[str]:
     assert kind in KINDS
     if kind == "blob":
-        bounds = [bytes.fromhex(prefix.ljust(64, digit)) for digit in "0f"]
-        sql = "select distinct blob from dataset_blobs where blob between ? and ? limit ?"
-        yield from (row[0].hex() for row in db.conn.execute(sql, [*bounds, _LISTED_MAX]))
+        yield from (blob.hex() for blob in blobs_beginning(db, prefix, limit=_LISTED_MAX))
     else:
         sql = f"select id from {kind}s where id >= ? and id < ? limit ?"
         yield from (row[0] for row in db.conn.execute(sql, [prefix, prefix + "g", _LISTED_MAX]))

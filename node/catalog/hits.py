@@ -1,9 +1,9 @@
 """One page of results, from the table."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import sqlite_utils
 
 from node.catalog.view import CURRENT
@@ -35,12 +35,13 @@ def read_hits(
     marks = ",".join("?" * len(rows))
     levels = ",".join("?" * len(viewer.visibilities))
     sql = f"""select shown.seq, shown.id as dataset, shown.revision, shown.forked,
-                     shown.visibility, shown.issued, shown.name, license, card,
+                     shown.visibility, shown.issued, shown.name, license, cards.card,
                      records.id as record, publishers.id as publisher,
                      publishers.name as publisher_name, institution
               from datasets as shown
               join publishers on publishers.seq = shown.publisher
               join records on records.seq = shown.current
+              join cards on cards.dataset = shown.seq
               where shown.seq in ({marks}) and status = {CURRENT} and not blocked
                   and shown.visibility in ({levels})"""
     found = {row["seq"]: row for row in db.query(sql, [*rows, *viewer.visibilities])}
@@ -49,7 +50,7 @@ def read_hits(
 
 
 def _hit(row: dict[str, Any], holders: int) -> Hit:
-    card = json.loads(row["card"])
+    card = msgspec.json.decode(row["card"])
     return Hit(
         dataset=row["dataset"],
         revision=row["revision"],

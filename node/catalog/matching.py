@@ -1,5 +1,9 @@
 """Which datasets the words of a query match: by their own words, or by their publisher's name."""
 
+from __future__ import annotations
+
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,8 +11,11 @@ import numpy as np
 import sqlite_utils
 from numpy.typing import NDArray
 
+from node.catalog.columns import Columns
 from node.catalog.facets import Publisher
-from node.catalog.words import Word, expression
+from node.catalog.postings import Posting, Postings, newest_text
+from node.catalog.taglists import Mask
+from node.catalog.words import Word
 
 __all__ = ["Matched", "Matcher"]
 
@@ -17,85 +24,114 @@ _TIERS = (("{name tags}", 1), ("{name}", 2))
 
 
 @dataclass(frozen=True, slots=True)
+class _Match:
+    """What matches one word: texts, and publishers by their name or institution."""
+
+    texts: Posting
+    publishers: Sequence[int]
+
+    def rows(self, columns: Columns) -> Mask:
+        """Return the rows that match, as (count,) booleans."""
+        found = self.texts.has(columns["text"])
+        return found | columns.rows_of_publishers(self.publishers) if self.publishers else found
+
+
+@dataclass(frozen=True, slots=True)
 class Matched:
-    """What the words of a query match, as rows of the text index and of publishers.
+    """What the words of a query match.
 
     Attributes:
-        wanted: Texts that match by themselves; None if no words are wanted.
-        by_publisher: Publishers whose name matches some words, and the texts that match the
-            other words; None if there are no others.
-        unwanted: Texts and publishers that match an unwanted word.
+        wanted: A result matches all of these; empty if no words are wanted.
+        unwanted: A result matches none of these.
         tiers: Texts that fit better, and how much.
     """
 
-    wanted: NDArray[np.int64] | None
-    by_publisher: Sequence[tuple[list[int], NDArray[np.int64] | None]]
-    unwanted: Sequence[NDArray[np.int64]]
-    unwanted_publishers: list[int]
-    tiers: Sequence[tuple[NDArray[np.int64], int]]
+    wanted: Sequence[_Match]
+    unwanted: Sequence[_Match]
+    tiers: Sequence[tuple[Posting, int]]
 
-    @property
-    def count(self) -> int:
-        """How many texts this holds in all, those that it holds twice counted twice."""
-        of_publishers = [texts for _, texts in self.by_publisher]
-        of_tiers = [texts for texts, _ in self.tiers]
-        held = [self.wanted, *of_publishers, *self.unwanted, *of_tiers]
-        return sum(len(texts) for texts in held if texts is not None)
+    def rows(self, columns: Columns) -> Mask:
+        """Return the rows that match, as (count,) booleans."""
+        mask = np.ones(columns.count, np.bool_)
+        for match in self.wanted:
+            mask &= match.rows(columns)
+        for match in self.unwanted:
+            mask &= ~match.rows(columns)
+        return mask
+
+    def fit(self, columns: Columns) -> NDArray[np.int8]:
+        """Return the tier of each row, (count,)."""
+        tiers = np.zeros(columns.count, np.int8)
+        for texts, tier in self.tiers:
+            tiers[texts.has(columns["text"])] = tier
+        return tiers
 
 
 class Matcher:
-    """Looks up words in the text index and in the names of publishers."""
+    """Looks up words in the text index and in the names of publishers.
+
+    Args:
+        db: In a transaction.
+        postings: What is known of the text index.
+        publishers: By their row.
+    """
 
     def __init__(
-        self, db: sqlite_utils.Database, publishers: Mapping[int, Publisher], *, match: str
+        self,
+        db: sqlite_utils.Database,
+        postings: Postings,
+        publishers: Mapping[int, Publisher],
     ) -> None:
         self._db = db
+        self._postings = postings
         self._publishers = publishers
-        self._match = match
+        self._last = newest_text(db)
 
-    def find(self, words: Sequence[Word], *, with_tiers: bool) -> Matched:
-        """Return what the words match, at least one."""
+    def find(self, words: Sequence[Word], *, match: str, with_tiers: bool) -> Matched:
+        """Return what all or any of the words match, at least one."""
         wanted = [word for word in words if not word.negated]
-        unwanted = [word for word in words if word.negated]
-        whole = expression(wanted, match=self._match)
-        groups = self._groups(wanted) if wanted else {}
+        found = [self._match(word) for word in wanted]
+        if match == "any":
+            found = [_any(found)] if found else []
         return Matched(
-            wanted=self._look_up(whole) if wanted else None,
-            by_publisher=[
-                (rows, self._look_up(remainder) if remainder else None)
-                for remainder, rows in groups.items()
-            ],
-            unwanted=[self._look_up(word.expression) for word in unwanted],
-            unwanted_publishers=[seq for word in unwanted for seq in self._named(word)],
-            tiers=self._tiers(whole) if wanted and with_tiers else [],
+            wanted=_combined(found),
+            unwanted=[self._match(word) for word in words if word.negated],
+            tiers=self._tiers(wanted, match=match) if wanted and with_tiers else [],
         )
 
-    def _tiers(self, whole: str) -> list[tuple[NDArray[np.int64], int]]:
-        tiers: list[tuple[NDArray[np.int64], int]] = []
+    def _match(self, word: Word) -> _Match:
+        pattern = word.pattern()
+        named = [seq for seq, item in self._publishers.items() if pattern.search(item.folded)]
+        return _Match(self._look_up(word.expression), named)
+
+    def _look_up(self, expression: str) -> Posting:
+        return self._postings.find(self._db, expression, last=self._last)
+
+    def _tiers(self, words: Sequence[Word], *, match: str) -> list[tuple[Posting, int]]:
+        # The rarest first: where it is in no name, the others need not be looked up.
+        ordered = sorted(words, key=lambda word: self._look_up(word.expression).count)
+        tiers: list[tuple[Posting, int]] = []
         for columns, tier in _TIERS:
-            found = self._look_up(f"{columns} : ({whole})")
-            if not len(found):
-                break  # Each tier is a part of the one before.
+            found: Posting | None = None
+            for word in ordered:
+                texts = self._look_up(f"{columns} : {word.expression}")
+                if found is not None:
+                    texts = found & texts if match == "all" else found | texts
+                found = texts
+                if match == "all" and not found:
+                    return tiers  # Each tier is a part of the one before.
+            assert found is not None  # There are words.
             tiers.append((found, tier))
         return tiers
 
-    def _groups(self, wanted: Sequence[Word]) -> dict[str, list[int]]:
-        """Return publishers that match some words, by the expression of the other words."""
-        named = [frozenset(self._named(word)) for word in wanted]
-        groups: dict[str, list[int]] = {}
-        for seq in frozenset().union(*named):
-            others = [word for word, found in zip(wanted, named, strict=True) if seq not in found]
-            remainder = expression(others, match="all") if self._match == "all" else ""
-            groups.setdefault(remainder, []).append(seq)
-        return groups
 
-    def _named(self, word: Word) -> list[int]:
-        pattern = word.pattern()
-        return [seq for seq, item in self._publishers.items() if pattern.search(item.folded)]
+def _any(matches: Sequence[_Match]) -> _Match:
+    texts = functools.reduce(operator.or_, [match.texts for match in matches])
+    return _Match(texts, sorted({seq for match in matches for seq in match.publishers}))
 
-    def _look_up(self, match: str) -> NDArray[np.int64]:
-        # One long text is several times faster to take over than as many rows.
-        found = self._db.conn.execute(
-            "select group_concat(rowid) from dataset_text where dataset_text match ?", [match]
-        ).fetchone()[0]
-        return np.fromstring(found or "", np.int64, sep=",")
+
+def _combined(matches: Sequence[_Match]) -> list[_Match]:
+    """Return the same as fewer matches: bits are many times faster to combine than rows."""
+    named = [match for match in matches if match.publishers]
+    texts = [match.texts for match in matches if not match.publishers]
+    return [*named, _Match(functools.reduce(operator.and_, texts), ())] if texts else named

@@ -13,6 +13,7 @@ from node.catalog.hits import read_hits
 from node.catalog.index import Index
 from node.catalog.matching import Matched, Matcher
 from node.catalog.order import SORTS, Cursor, page
+from node.catalog.postings import Postings
 from node.catalog.recent import Recent
 from node.catalog.taglists import Mask, Rows
 from node.catalog.views import FacetCount, Query, Results
@@ -25,6 +26,7 @@ __all__ = ["SORTS", "Search"]
 LIMIT_MAX = 200
 REMEMBERED_MAX = 64
 REMEMBERED_ROWS_MAX = 4_000_000
+OFFERED_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,7 @@ class Search:
         self._recent: Recent[tuple[int, Query], _Found] = Recent(
             REMEMBERED_MAX, weight_max=REMEMBERED_ROWS_MAX
         )
-        self._recent_words: Recent[tuple[int, str, str, bool], Matched] = Recent(
-            REMEMBERED_MAX, weight_max=REMEMBERED_ROWS_MAX
-        )
+        self._postings = Postings()
 
     def run(self, db: sqlite_utils.Database, query: Query) -> Results:
         """Return one page of results.
@@ -80,58 +80,55 @@ class Search:
             cursor=None if following is None else following.format(),
         )
 
+    def offered(self) -> list[str]:
+        """Return what people are offered to search for: tags, publishers and institutions."""
+        with self._index.lock:
+            index = self._index
+            counts = index.columns.tags.totals()
+            common = np.argsort(-counts, kind="stable")[:OFFERED_MAX]
+            labels = [index.terms[number][2] for number in common.tolist() if counts[number]]
+            names = [
+                text
+                for publisher in list(index.publishers.values())[:OFFERED_MAX]
+                for text in (publisher.name, publisher.institution)
+            ]
+        return list(dict.fromkeys([*labels, *names]))
+
+    def look_up(self, db: sqlite_utils.Database, text: str) -> None:
+        """Look up the words of a query, so that whoever asks first need not wait for it."""
+        query, words = Query(text=text, sort="relevance"), parse_words(text)
+        # The last word is a prefix as long as nothing follows it; often, something does.
+        for variant in (words, [replace(word, prefix=False) for word in words]):
+            if variant:
+                self._matched(db, query, variant)
+
     def _found(self, db: sqlite_utils.Database, query: Query, words: list[Word]) -> _Found:
         # Read before the tables are: what is remembered is never older than its version says.
         version = self._index.version
         found = self._recent.get((version, query))
         if found is not None:
             return found
-        matched = self._matched(db, query, words=words, version=version) if words else None
+        matched = self._matched(db, query, words) if words else None
         with self._index.lock:
             found = self._select(query, matched)
         self._recent.put((version, query), found, weight=len(found.rows) + 1)
         return found
 
-    def _matched(
-        self, db: sqlite_utils.Database, query: Query, *, words: Sequence[Word], version: int
-    ) -> Matched:
-        # Whoever narrows a search by tags and numbers keeps its words: they are looked up once.
-        with_tiers = query.sort == "relevance"
-        key = (version, query.text, query.match, with_tiers)
-        matched = self._recent_words.get(key)
-        if matched is None:
-            with self._index.lock:
-                publishers = dict(self._index.publishers)
-            matcher = Matcher(db, publishers, match=query.match)
-            matched = matcher.find(words, with_tiers=with_tiers)
-            self._recent_words.put(key, matched, weight=matched.count + 1)
-        return matched
+    def _matched(self, db: sqlite_utils.Database, query: Query, words: Sequence[Word]) -> Matched:
+        with self._index.lock:
+            publishers = dict(self._index.publishers)
+        matcher = Matcher(db, self._postings, publishers)
+        return matcher.find(words, match=query.match, with_tiers=query.sort == "relevance")
 
     def _select(self, query: Query, matched: Matched | None) -> _Found:
         index, columns = self._index, self._index.columns
         mask = self._filtered(query)
-        tiers = np.zeros(columns.count, np.int8)
         if matched is not None:
-            mask &= self._wanted(matched)
-            for texts in matched.unwanted:
-                mask &= ~columns.rows_of_texts(texts)
-            if matched.unwanted_publishers:
-                mask &= ~columns.rows_of_publishers(matched.unwanted_publishers)
-            for texts, tier in matched.tiers:
-                tiers[columns.rows_of_texts(texts)] = tier
+            mask &= matched.rows(columns)
         rows = np.flatnonzero(mask)
+        tiers = np.zeros(len(rows), np.int8) if matched is None else matched.fit(columns)[rows]
         facets = count_facets(columns, rows, mask, terms=index.terms, publishers=index.publishers)
-        return _Found(rows, tiers[rows], facets)
-
-    def _wanted(self, matched: Matched) -> Mask:
-        columns = self._index.columns
-        if matched.wanted is None:
-            return np.ones(columns.count, np.bool_)
-        mask = columns.rows_of_texts(matched.wanted)
-        for publishers, texts in matched.by_publisher:
-            of_these = columns.rows_of_publishers(publishers)
-            mask |= of_these if texts is None else of_these & columns.rows_of_texts(texts)
-        return mask
+        return _Found(rows, tiers, facets)
 
     def _filtered(self, query: Query) -> Mask:
         """Return what passes everything but the words."""

@@ -33,14 +33,21 @@ class TagLists:
         self._span_count = 1
         self._dead_count = 0
         self._span_of_row = np.zeros(1, np.int32)
+        self._totals = np.zeros(1, np.int64)
 
     def put(self, row: int, terms: Sequence[int]) -> None:
         """Replace the terms of a row."""
         self._span_of_row = grown(self._span_of_row, row + 1)
         span = int(self._span_of_row[row])
         start, size = int(self._start[span]), int(self._size[span])
-        if self._terms[start : start + size].tolist() == list(terms):
+        before = self._terms[start : start + size].tolist()
+        if before == list(terms):
             return
+        self._totals = grown(self._totals, max(terms, default=0) + 1)
+        for term in before:
+            self._totals[term] -= 1
+        for term in terms:
+            self._totals[term] += 1
         if span:
             self._row[span] = 0
             self._dead_count += 1
@@ -57,6 +64,10 @@ class TagLists:
         found[0] = False
         return found
 
+    def totals(self) -> NDArray[np.int64]:
+        """Return how many rows have each term, by the term's number."""
+        return self._totals.copy()
+
     def count(self, rows: Rows, mask: Mask) -> NDArray[np.int64]:
         """Return how many of the rows have each term, by the term's number.
 
@@ -64,6 +75,17 @@ class TagLists:
             rows: Their numbers, (n,).
             mask: The same rows as booleans, row 0 not among them.
         """
+        if len(rows) * 2 <= len(mask):
+            return self._count(rows, mask)
+        # Most rows: those that are not among them are fewer to count.
+        others = ~mask
+        others[0] = False
+        counts = self.totals()
+        without = self._count(np.flatnonzero(others), others)
+        counts[: len(without)] -= without
+        return counts
+
+    def _count(self, rows: Rows, mask: Mask) -> NDArray[np.int64]:
         if len(rows) * _WALK_SHARE > len(mask):
             spans = slice(1, self._span_count)
             chosen = np.repeat(mask[self._row[spans]], self._size[spans])

@@ -3,12 +3,14 @@
 Everything here follows from the records that count, so it can be made again at any time.
 """
 
-import json
 from typing import Any
 
+import msgspec
 import sqlite_utils
 
 from node.catalog.measures import measure
+from node.catalog.postings import newest_text
+from node.catalog.references import add_references
 from node.catalog.views import HitSummary
 from protocol.records import Dataset, Tag
 
@@ -21,7 +23,7 @@ CARD_TAGS_MAX = 50
 # The first pages of a documentation say what it is about.
 INDEXED_LENGTH_MAX = 50_000
 INDEXED_FILES_MAX = 1_000
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_ENCODER = msgspec.json.Encoder()
 
 
 class CurrentView:
@@ -41,6 +43,8 @@ class CurrentView:
         self._last_text = 0
         self._tagged: list[tuple[int, int]] = []
         self._blobs: list[tuple[int, bytes, str]] = []
+        self._references: list[tuple[int, list[bytes]]] = []
+        self._cards: list[tuple[int, str]] = []
 
     def close(self) -> None:
         """Write what has been gathered."""
@@ -51,6 +55,10 @@ class CurrentView:
             self._texts,
         )
         self._texts.clear()
+        add_references(self._db, self._references)
+        self._references.clear()
+        self._db.conn.executemany("insert or replace into cards values (?, ?)", self._cards)
+        self._cards.clear()
 
     def show(self, dataset_id: str, dataset: Dataset, *, publisher: int, record: int) -> None:
         """Make a record the one that a dataset shows."""
@@ -71,14 +79,16 @@ class CurrentView:
             summary.precision_nm,
             summary.fov_um,
             summary.size,
-            _card(dataset, summary),
         ]
         cursor = self._db.conn.execute(_SHOW, row)
         seq = int(cursor.fetchall()[0][0])
         if dataset.revision > 1:
             self._drop_links(seq)
         self._tagged += [(seq, self._term(tag)) for tag in dataset.tags]
-        self._blobs += [(seq, bytes.fromhex(blob), kind) for blob, kind in _kinds(dataset).items()]
+        blobs = [(seq, bytes.fromhex(blob), kind) for blob, kind in _kinds(dataset).items()]
+        self._blobs += blobs
+        self._references.append((record, [blob for _, blob, _ in blobs]))
+        self._cards.append((seq, _card(dataset, summary)))
 
     def refresh(self, dataset_id: str) -> None:
         """Show what now is the newest of a dataset's records that count."""
@@ -119,9 +129,7 @@ class CurrentView:
 
     def _add_text(self, dataset: Dataset) -> int:
         if not self._last_text:
-            self._last_text = self._db.conn.execute(
-                "select coalesce(max(id), 0) from dataset_text_docsize"
-            ).fetchone()[0]
+            self._last_text = newest_text(self._db)
         self._last_text += 1
         self._texts.append([self._last_text, *_words(dataset)])
         return self._last_text
@@ -161,14 +169,13 @@ class CurrentView:
 
 _SHOW = f"""
     insert into datasets (id, publisher, record, current, revision, visibility, status, forked,
-        issued, text, name, license, dimension, localizations, precision_nm, fov_um, size, card)
-    values (?, ?, ?, ?, ?, ?, {CURRENT}, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        issued, text, name, license, dimension, localizations, precision_nm, fov_um, size)
+    values (?, ?, ?, ?, ?, ?, {CURRENT}, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     on conflict (id) do update set record = excluded.record, current = excluded.current,
         revision = excluded.revision, status = excluded.status, issued = excluded.issued,
         text = excluded.text, name = excluded.name, license = excluded.license,
         dimension = excluded.dimension, localizations = excluded.localizations,
-        precision_nm = excluded.precision_nm, fov_um = excluded.fov_um, size = excluded.size,
-        card = excluded.card
+        precision_nm = excluded.precision_nm, fov_um = excluded.fov_um, size = excluded.size
     returning seq"""
 
 
@@ -201,9 +208,9 @@ def _card(dataset: Dataset, summary: HitSummary) -> str:
             [tag.category, tag.term, tag.label, tag.curie] for tag in dataset.tags[:CARD_TAGS_MAX]
         ],
         "thumbnail": None if first is None else first.sha256,
-        "summary": {name: getattr(summary, name) for name in HitSummary.__slots__},
+        "summary": summary,
     }
-    return _ENCODER.encode(card)
+    return _ENCODER.encode(card).decode()
 
 
 def _kinds(dataset: Dataset) -> dict[str, str]:

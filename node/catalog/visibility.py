@@ -2,6 +2,7 @@
 
 import sqlite_utils
 
+from node.catalog.references import datasets_with
 from node.catalog.views import Viewer
 from node.storage.database import Database
 
@@ -48,11 +49,14 @@ class Visibility:
 
 
 def _blob_scopes(db: sqlite_utils.Database, blob: bytes) -> list[tuple[str, str]]:
-    sql = """select distinct visibility, publishers.id from dataset_blobs
-             join datasets on datasets.seq = dataset_blobs.dataset
+    sql = """select visibility, publishers.id from datasets
              join publishers on publishers.seq = datasets.publisher
-             where blob = ? and not blocked"""
-    return [(row[0], row[1]) for row in db.execute(sql, [blob])]
+             where datasets.seq = ? and not blocked"""
+    return [
+        (visibility, publisher)
+        for dataset in datasets_with(db, blob)
+        for visibility, publisher in db.execute(sql, [dataset])
+    ]
 
 
 def _record_scopes(db: sqlite_utils.Database, record: str) -> list[tuple[str, str]]:

@@ -2,10 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Word", "expression", "fold", "parse_words"]
+__all__ = ["Word", "fold", "parse_words"]
 
 WORDS_MAX = 16
 WORD_LENGTH_MAX = 100
@@ -52,11 +51,6 @@ def parse_words(text: str) -> list[Word]:
     if last_is_open and not words[-1].negated and len(words[-1].text) >= PREFIX_LENGTH_MIN:
         words[-1] = Word(words[-1].text, prefix=True)
     return words
-
-
-def expression(words: Iterable[Word], *, match: str) -> str:
-    """Return the text index's expression for all or any of the words."""
-    return (" AND " if match == "all" else " OR ").join(word.expression for word in words)
 
 
 def fold(text: str) -> str:

@@ -49,7 +49,8 @@ class Database:
         self._writer = _open_writer(path)
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="database-write")
         self._read_threads = ThreadPoolExecutor(readers, thread_name_prefix="database-read")
-        self._idle: queue.SimpleQueue[sqlite_utils.Database] = queue.SimpleQueue()
+        # The last one back is the next one out: its cache is the warmest.
+        self._idle: queue.LifoQueue[sqlite_utils.Database] = queue.LifoQueue()
         self._connections = [_open_reader(path) for _ in range(readers)]
         for connection in self._connections:
             self._idle.put(connection)

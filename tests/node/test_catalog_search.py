@@ -405,5 +405,18 @@ async def test_the_index_built_at_start_is_the_one_kept_up(home: Home, tmp_path:
     assert [results.total for results in built] == [2, 1, 1, 3, 2]
 
 
+async def test_words_looked_up_beforehand_change_no_answer(home: Home, tmp_path: Path) -> None:
+    await found(home)
+    questions = [Query(text=text) for text in ("nuclear pore", "dstorm", "delft", "paris pores")]
+    before = [replace(await home.catalog.search(query), took_ms=0) for query in questions]
+    async with opened(tmp_path) as fresh:
+        await fresh.catalog.warm_up()
+        await home.admit(dataset(DELFT, "Another nuclear pore"))
+        after = [replace(await fresh.catalog.search(query), took_ms=0) for query in questions]
+        again = [replace(await home.catalog.search(query), took_ms=0) for query in questions]
+    assert after == again
+    assert [hits.total for hits in after] != [hits.total for hits in before]
+
+
 def test_the_record_of_a_search_result_is_a_dataset() -> None:
     assert Dataset.from_bytes(PORES.payload).name == "Nuclear pores"

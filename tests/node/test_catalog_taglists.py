@@ -35,6 +35,10 @@ def test_lists_count_what_was_put_last(
         having = {row for row, terms in model.items() if term in terms}
         assert set(np.flatnonzero(lists.rows_with(term, count=ROWS + 1)).tolist()) == having
         assert (int(counts[term]) if term < len(counts) else 0) == len(having & shown)
+    totals = lists.totals()
+    for term in range(1, 10):
+        having = {row for row, terms in model.items() if term in terms}
+        assert (int(totals[term]) if term < len(totals) else 0) == len(having)
 
 
 @pytest.mark.parametrize("share", [0, 1_000_000])
@@ -48,3 +52,9 @@ def test_both_ways_of_counting_agree(monkeypatch: pytest.MonkeyPatch, share: int
     counts = lists.count(np.flatnonzero(mask), mask)
     terms = [term for row in range(1, 1001, 5) for term in (1 + row % 7, 8 + row % 3)]
     assert counts.tolist() == np.bincount(terms).tolist()
+    others = ~mask
+    others[0] = False
+    most = lists.count(np.flatnonzero(others), others)
+    assert (most[: len(counts)] + counts).tolist() == lists.totals()[: len(counts)].tolist()
+    everything = lists.count(np.arange(1, 1001), mask | others)
+    assert everything.tolist() == lists.totals().tolist()

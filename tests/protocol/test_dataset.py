@@ -1,15 +1,11 @@
 import json
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from protocol.dataset import _file, _plain_file, _tag, _usual_tag
 from protocol.errors import MalformedError
 from protocol.identity import DigestHex
-from protocol.payload import Fields, encode_json, plain
+from protocol.payload import encode_json, plain
 from protocol.records import (
     Author,
     BlobRef,
@@ -234,50 +230,3 @@ def test_names_are_there_once(where: str) -> None:
     items.append(items[0])
     with pytest.raises(MalformedError, match="once"):
         parse_record(encode_json(document))
-
-
-_TEXTS = st.one_of(
-    st.text(max_size=4),
-    st.sampled_from(["cell.csv", ".", "..", " a", "a/b", "ä.csv", "a\nb", "x" * 203, "x" * 256]),
-    st.sampled_from(["", "cd" * 32, "CD" * 32, "original", "text/csv", "text", "smlm"]),
-    st.sampled_from(["modality", "STORM", "CLO:1", "a b", "a\x00b"]),
-)
-_VALUES: st.SearchStrategy[object] = _TEXTS | st.sampled_from(
-    [None, True, 0, 1.0, -1, 2**44, 2**44 + 1, [], {}, [{}]]
-)
-
-
-def _changed(sound: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return what differs from a sound object in a few fields, some of which are left out."""
-    changes = st.dictionaries(st.sampled_from(sorted(sound)), _VALUES | st.just(...), max_size=3)
-    return changes.map(
-        lambda found: {name: value for name, value in (sound | found).items() if value is not ...}
-    )
-
-
-def _judged(read: Callable[[], object]) -> object:
-    try:
-        return read()
-    except MalformedError as error:
-        return str(error)
-
-
-@given(_changed(cast("dict[str, Any]", plain(FILE))))
-def test_the_short_way_through_a_file_finds_what_the_long_way_finds(item: dict[str, Any]) -> None:
-    whole = _judged(lambda: _file(Fields(item, "files[0]")))
-    short = _judged(lambda: _plain_file(item, "files[0]"))
-    assert short in (None, whole)
-
-
-@given(_changed({"category": "modality", "term": "dstorm", "label": "dSTORM", "curie": "CLO:1"}))
-def test_a_known_tag_is_what_reading_it_anew_finds(item: dict[str, Any]) -> None:
-    for _ in range(2):
-        known = _usual_tag(item)
-        whole = _judged(lambda: _tag(Fields(item, "tags[0]")))
-        assert known == (whole if isinstance(whole, Tag) else None)
-
-
-@pytest.mark.parametrize("item", [None, [], "tag", 5, {"category": [], "term": {}}])
-def test_what_is_no_object_is_left_to_the_long_way(item: object) -> None:
-    assert _usual_tag(item) is None
-    assert _plain_file(item, "files[0]") is None

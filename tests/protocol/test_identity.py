@@ -101,3 +101,46 @@ def test_a_seed_or_key_of_the_wrong_size_is_our_mistake() -> None:
         SigningKey.from_seed(b"short")
     with pytest.raises(LocalProtocolError):
         did_key(b"short")
+
+
+ORDER = 2**252 + 27742317777372353535851937790883648493
+
+
+def test_a_signature_has_one_form_only() -> None:
+    key = SigningKey.from_seed(bytes(32))
+    signature = key.sign(b"message")
+    assert is_signed_by(key.public, signature, b"message")
+    number = int.from_bytes(signature[32:], "little") + ORDER
+    assert not is_signed_by(key.public, signature[:32] + number.to_bytes(32, "little"), b"message")
+
+
+@pytest.mark.parametrize("point", ["01" + "00" * 31, "00" * 32, "ec" + "ff" * 30 + "7f"])
+def test_nobody_signs_with_a_key_of_small_order(point: str) -> None:
+    # R is the neutral point and S is 0: the equation holds for any message where the key's order
+    # divides the challenge, for the neutral point always.
+    key, forged = bytes.fromhex(point), bytes.fromhex("01" + "00" * 63)
+    assert not any(is_signed_by(key, forged, bytes([number])) for number in range(50))
+
+
+def test_the_equation_is_compared_without_the_cofactor() -> None:
+    # The key is a point of order L plus one of order 8; eight times both sides would be equal.
+    key = bytes.fromhex("6a84d583f06569edb3f5ed77df65544b27d6948b4f0b2cb76f33dd8413b20719")
+    signature = bytes.fromhex(
+        "6b12d4d055bd943206034b402ebe601bf715a3bbe772cdac6ab65b94d9a07bf6"
+        "def4d7b4f9a732d60177d1d2bf52c6f9bcf025df15842b3601f680fe8f8c3009"
+    )
+    assert not is_signed_by(key, signature, b"b")
+
+
+@pytest.mark.parametrize(("key_size", "signature_size"), [(0, 64), (31, 64), (33, 64), (32, 0)])
+def test_another_size_signs_nothing(key_size: int, signature_size: int) -> None:
+    assert not is_signed_by(bytes(key_size), bytes(signature_size), b"message")
+
+
+@given(st.binary(max_size=200), st.integers(0, 95), st.integers(1, 255))
+def test_one_changed_byte_signs_nothing(message: bytes, place: int, change: int) -> None:
+    key = SigningKey.from_seed(bytes(32))
+    parts = bytearray(key.public + key.sign(message))
+    assert is_signed_by(bytes(parts[:32]), bytes(parts[32:]), message)
+    parts[place] ^= change
+    assert not is_signed_by(bytes(parts[:32]), bytes(parts[32:]), message)
