@@ -53,7 +53,7 @@ def test_without_a_home_one_can_search_and_get(
     short = f"{lab.url}/datasets/{hit['dataset'][:8]}"
     (known,) = shell.document("get", short, "-o", tmp_path / "out")["datasets"]
     assert (known["dataset"], known["folder"]) == (hit["dataset"], got["folder"])
-    assert "written" in shell.failure("get", short, "-o", tmp_path / "no", "--to", "csv")
+    assert "written" in shell.failure("get", short, "-o", tmp_path / "no", "--to", "nstorm")
     (again,) = shell.document("get", f"{page}.json", "-o", tmp_path / "out")["datasets"]
     assert {file["state"] for file in again["files"]} == {"present"}
     assert not shell.home.exists()
