@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from smlmfmt.errors import FormatError
-from smlmfmt.summary import Summary, summarize
+
+if TYPE_CHECKING:
+    from smlmfmt.summary import Summary
 
 __all__ = ["Bundle", "Column", "Image", "LocTable"]
 
@@ -88,6 +90,8 @@ class LocTable:
 
     def summary(self) -> Summary:
         """Measure the table: rows, bounds, frames, density, precision. Computed at each call."""
+        from smlmfmt.summary import summarize  # noqa: PLC0415 - a tenth of all of the import.
+
         return summarize(self)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import smlmfmt
-from smlmfmt import Bundle, Image, LocTable, registry, smlm
+from smlmfmt import Bundle, Image, LocTable, known_formats, smlm
 from smlmfmt.errors import FormatError, HeaderError, RowError
 from smlmfmt.smlm import write as smlm_write
 from smlmfmt.smlm.write import ExactnessWarning
@@ -135,7 +135,7 @@ def test_a_writer_without_streams_gets_the_tables_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
-    plain = registry._FORMATS["thunderstorm"]
+    plain = known_formats.FORMATS["thunderstorm"]
 
     def write(file: Any, bundle: Bundle, options: Any) -> None:
         seen.extend(map(len, bundle.tables))
@@ -143,7 +143,7 @@ def test_a_writer_without_streams_gets_the_tables_whole(
         plain.write(file, bundle, options)
 
     whole = dataclasses.replace(plain, write_stream=None, write=write)
-    monkeypatch.setitem(registry._FORMATS, "thunderstorm", whole)
+    monkeypatch.setitem(known_formats.FORMATS.loaded, "thunderstorm", whole)
     path = written(tmp_path, "smlm", sample())
     done = smlmfmt.convert(path, tmp_path / "b.csv")
     assert seen == [1000]

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import smlmfmt
 from smlmfmt import FormatError, LocTable, registry
+from smlmfmt.known_formats import FORMATS
 from tests.smlmfmt.archives import pack
 
 
@@ -94,3 +97,21 @@ def test_an_open_file_on_disk_knows_where_it_lies(tmp_path: Path) -> None:
     with path.open("rb") as file:
         assert registry._path(file) == path
     assert registry._path(io.BytesIO()) is None
+
+
+def test_an_import_brings_no_reader_and_nothing_heavy() -> None:
+    code = "import sys, smlmfmt; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {"PIL", "h5py", "isal", "multiprocessing", "numba", "pyarrow", "xml", "yaml", "zipfile"}
+    readers = {f"smlmfmt.{module}" for module in ("delimited", "minflux", "picasso", "smlm")}
+    assert not (heavy | readers) & set(found)
+    assert "smlmfmt.registry" in found
+
+
+def test_a_format_is_imported_under_its_own_name() -> None:
+    assert [item.name for item in smlmfmt.formats()] == list(FORMATS)
+    assert all(FORMATS[name].info.name == name for name in FORMATS)
+    assert "csv" in FORMATS
+    assert "nonsense" not in FORMATS

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import smlmfmt
-from smlmfmt import Bundle, LocTable, registry
+from smlmfmt import Bundle, LocTable, known_formats
 from smlmfmt.errors import FormatError, HeaderError, RowError
 from smlmfmt.format import WriteOptions
 from smlmfmt.smlm import write as smlm_write
@@ -240,8 +240,8 @@ def test_every_reader_of_text_says_that_it_streams() -> None:
 def test_a_format_without_streams_is_read_whole_and_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = dataclasses.replace(registry._FORMATS["smlm"], stream=None)
-    monkeypatch.setitem(registry._FORMATS, "smlm", plain)
+    plain = dataclasses.replace(known_formats.FORMATS["smlm"], stream=None)
+    monkeypatch.setitem(known_formats.FORMATS.loaded, "smlm", plain)
     path = written(tmp_path, "smlm", sample())
     blocks = list(smlmfmt.iter_blocks(path, rows=300, only=("y", "frame")))
     assert [len(block) for block in blocks] == [300, 300, 300, 100]
