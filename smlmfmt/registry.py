@@ -9,33 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from smlmfmt import (
-    abbelight,
-    challenge,
-    decode,
-    decode_csv,
-    delimited,
-    insight3,
-    locan,
-    malk,
-    minflux,
-    nanoimager,
-    nstorm,
-    parquet,
-    picasso,
-    pyme,
-    pyminflux,
-    quickpalm,
-    rapidstorm,
-    smap,
-    smap_csv,
-    smite,
-    smlm,
-    thunderstorm,
-    trackmate,
-    tsf,
-    zeiss,
-)
 from smlmfmt.errors import FormatError
 from smlmfmt.files import opened, replaced
 from smlmfmt.format import (
@@ -72,46 +45,12 @@ __all__ = [
 
 HEAD_SIZE = 65_536
 
-# In the order of detection: the particular before the general.
-_FORMATS: dict[str, Format] = {
-    item.info.name: item
-    for item in (
-        smlm.FORMAT,
-        picasso.FORMAT,
-        decode.FORMAT,
-        smap.FORMAT,
-        rapidstorm.FORMAT,
-        decode_csv.FORMAT,
-        trackmate.FORMAT,
-        nstorm.FORMAT,
-        quickpalm.FORMAT,
-        zeiss.FORMAT,
-        zeiss.FORMAT_CSV,
-        nanoimager.FORMAT,
-        pyme.FORMAT,
-        minflux.FORMAT,
-        smite.FORMAT,
-        locan.FORMAT,
-        insight3.FORMAT,
-        parquet.FORMAT,
-        tsf.FORMAT,
-        pyminflux.FORMAT,
-        abbelight.FORMAT,
-        thunderstorm.FORMAT,
-        thunderstorm.FORMAT_XLS,
-        challenge.FORMAT,
-        smap_csv.FORMAT,
-        malk.FORMAT,
-        delimited.FORMAT,
-    )
-}
-
 
 def formats() -> tuple[FormatInfo, ...]:
     """Return every known format, in the order in which a file is tried."""
     return tuple(
         dataclasses.replace(item.info, streams=item.stream is not None)
-        for item in _FORMATS.values()
+        for item in _known().values()
     )
 
 
@@ -344,9 +283,11 @@ def _path(source: Source) -> Path | None:
 
 def _format_of(file: BinaryIO, name: str | None, options: ReadOptions) -> Format:
     """Return the format named, or what the content shows, if it can do what is asked."""
+    from smlmfmt import delimited  # noqa: PLC0415 - as in _known.
+
     chosen = name or (delimited.FORMAT.info.name if options.columns else _sniffed(file))
     if chosen is None:
-        known = ", ".join(_FORMATS)
+        known = ", ".join(_known())
         why = delimited.columns_found(file) or "it is no text, nor any binary file known here"
         raise FormatError(
             f"{options.name}: no known format fits: {why}; or name one with format= ({known})"
@@ -383,16 +324,25 @@ def _one(stream: BundleStream, index: int | None) -> TableStream:
     return stream.tables[wanted]
 
 
+def _known() -> dict[str, Format]:
+    """Return all formats by name, in the order in which a file is tried."""
+    # Two dozen readers take longer to import than all else; a program that only imports this
+    # package, or makes tables itself, need not wait for them.
+    from smlmfmt.known_formats import KNOWN  # noqa: PLC0415 - see above.
+
+    return KNOWN
+
+
 def _format(name: str) -> Format:
     try:
-        return _FORMATS[name]
+        return _known()[name]
     except KeyError:
-        raise FormatError(f"no format {name!r}; there are {', '.join(_FORMATS)}") from None
+        raise FormatError(f"no format {name!r}; there are {', '.join(_known())}") from None
 
 
 def _format_of_suffix(path: Path) -> str:
     suffix = path.suffix.lower()
-    for item in _FORMATS.values():
+    for item in _known().values():
         if suffix in item.info.suffixes and item.info.writes:
             return item.info.name
     raise FormatError(f"{path.name}: no format is written under {suffix!r}; name one with format=")
@@ -401,7 +351,7 @@ def _format_of_suffix(path: Path) -> str:
 def _sniffed(file: BinaryIO) -> str | None:
     file.seek(0)
     head = file.read(HEAD_SIZE)
-    for name, item in _FORMATS.items():
+    for name, item in _known().items():
         if item.sniff(head, file):
             return name
     return None

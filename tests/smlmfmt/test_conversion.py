@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import smlmfmt
-from smlmfmt import Bundle, Image, LocTable, registry, smlm
+from smlmfmt import Bundle, Image, LocTable, smlm
 from smlmfmt.errors import FormatError, HeaderError, RowError
+from smlmfmt.known_formats import KNOWN
 from smlmfmt.smlm import write as smlm_write
 from smlmfmt.smlm.write import ExactnessWarning
 from tests.smlmfmt.test_smlm import PNG
@@ -135,7 +136,7 @@ def test_a_writer_without_streams_gets_the_tables_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
-    plain = registry._FORMATS["thunderstorm"]
+    plain = KNOWN["thunderstorm"]
 
     def write(file: Any, bundle: Bundle, options: Any) -> None:
         seen.extend(map(len, bundle.tables))
@@ -143,7 +144,7 @@ def test_a_writer_without_streams_gets_the_tables_whole(
         plain.write(file, bundle, options)
 
     whole = dataclasses.replace(plain, write_stream=None, write=write)
-    monkeypatch.setitem(registry._FORMATS, "thunderstorm", whole)
+    monkeypatch.setitem(KNOWN, "thunderstorm", whole)
     path = written(tmp_path, "smlm", sample())
     done = smlmfmt.convert(path, tmp_path / "b.csv")
     assert seen == [1000]

@@ -35,7 +35,7 @@ TEXT = {
     "locan_rapidSTORM_from_images.txt": "rapidstorm",
     "pyme_test_csv.csv": "pyme",
     "pyme_test_hdf.hdf": "pyme",
-    "pyminflux_Fig2_U2OS_Tom70-Dreiklang_ATP5B_AB_Minflux3D.csv": "csv",
+    "pyminflux_Fig2_U2OS_Tom70-Dreiklang_ATP5B_AB_Minflux3D.csv": "pyminflux",
 }
 
 

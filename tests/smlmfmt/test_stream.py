@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import smlmfmt
-from smlmfmt import Bundle, LocTable, registry
+from smlmfmt import Bundle, LocTable
 from smlmfmt.errors import FormatError, HeaderError, RowError
 from smlmfmt.format import WriteOptions
+from smlmfmt.known_formats import KNOWN
 from smlmfmt.smlm import write as smlm_write
 from tests.smlmfmt.archives import ROWS, entry, layout, manifest, pack, saved
 
@@ -240,8 +241,8 @@ def test_every_reader_of_text_says_that_it_streams() -> None:
 def test_a_format_without_streams_is_read_whole_and_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = dataclasses.replace(registry._FORMATS["smlm"], stream=None)
-    monkeypatch.setitem(registry._FORMATS, "smlm", plain)
+    plain = dataclasses.replace(KNOWN["smlm"], stream=None)
+    monkeypatch.setitem(KNOWN, "smlm", plain)
     path = written(tmp_path, "smlm", sample())
     blocks = list(smlmfmt.iter_blocks(path, rows=300, only=("y", "frame")))
     assert [len(block) for block in blocks] == [300, 300, 300, 100]

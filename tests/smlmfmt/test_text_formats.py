@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 import smlmfmt
 from smlmfmt import FormatError, LocTable
 from smlmfmt.errors import HeaderError, UnitError
+from smlmfmt.known_formats import KNOWN
 from tests.smlmfmt.test_fuzz import attempt
 from tests.smlmfmt.text_samples import SAMPLES
 
@@ -33,7 +34,7 @@ def test_a_file_is_of_its_own_format_and_of_no_other(name: str) -> None:
 def test_the_order_of_detection_does_not_decide(name: str) -> None:
     """Only the plain csv, tried last, knows files that others know better."""
     format_name, data = SAMPLES[name]
-    formats = smlmfmt.registry._FORMATS
+    formats = KNOWN
     found = {key for key, item in formats.items() if item.sniff(data[:65_536], io.BytesIO(data))}
     # Abbelight's tables are ThunderSTORM's with more columns.
     also = {"csv"} | ({"thunderstorm"} if format_name == "abbelight" else set())
