@@ -42,6 +42,8 @@ PIECE_SIZE_MAX = 1 << 20
 # isal's own notion of speed: as small as zlib's level 6 on floats, ten times as fast.
 LEVEL = 1
 AHEAD_COUNT = 4
+# Items that wait ready while the threads work, lest these wait for whoever takes the results.
+QUEUED_COUNT = 2
 THREAD_COUNT = max(1, min(2, os.cpu_count() or 1))
 
 
@@ -129,7 +131,7 @@ def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > THREAD_COUNT:
+                if len(waiting) > THREAD_COUNT + QUEUED_COUNT:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
