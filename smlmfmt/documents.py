@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from smlmfmt.errors import HeaderError, SizeLimitError
 
 __all__ = ["json_documents", "plain", "yaml_documents"]
@@ -17,6 +19,7 @@ DOCUMENT_DEPTH_MAX = 32
 VALUE_COUNT_MAX = 1 << 18
 DOCUMENT_COUNT_MAX = 1024
 NUMBER_SIZE_MAX = 64
+ARRAY_SIZE_MAX = 64
 
 _INTEGER_MAX = 1 << 63
 
@@ -67,6 +70,8 @@ def json_documents(text: str, *, name: str) -> list[dict[str, Any]]:
 
 def plain(value: Any, *, name: str = "") -> Any:
     """Return a value as JSON can say it: no NaN, no dates, no bytes, keys that are texts.
+
+    Arrays of up to ARRAY_SIZE_MAX values become lists, larger ones a text with their shape.
 
     Raises:
         SizeLimitError: It is deeper or has more values than a reader grants (an alias in YAML can
@@ -128,6 +133,11 @@ class _Plain:
             return {_text(key): self.of(item, depth + 1) for key, item in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
             return [self.of(item, depth + 1) for item in value]
+        if isinstance(value, np.ndarray):
+            return self.of(_array(value), depth)
+        return self._single(value.item() if isinstance(value, np.generic) else value)
+
+    def _single(self, value: Any) -> Any:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int):
@@ -140,6 +150,14 @@ class _Plain:
 def _mappings(documents: list[Any], *, name: str) -> list[dict[str, Any]]:
     found = plain(documents, name=name)
     return [document for document in found if isinstance(document, dict)]
+
+
+def _array(values: np.ndarray[Any, Any]) -> Any:
+    """Return a small array as lists, one of a single value as that, a large one as its shape."""
+    is_plain = values.dtype.kind in "biufSU"
+    if values.size > ARRAY_SIZE_MAX or not is_plain:
+        return f"{values.dtype} array of shape {values.shape}"
+    return values.reshape(-1)[0] if values.size == 1 else np.squeeze(values).tolist()
 
 
 def _text(value: Any) -> str:

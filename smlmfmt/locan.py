@@ -12,9 +12,9 @@ import numpy as np
 
 from smlmfmt.asdf import MAGIC, AsdfFile
 from smlmfmt.columns import LENGTHS, canonical_names, in_nanometres
+from smlmfmt.documents import plain
 from smlmfmt.errors import FormatError, HeaderError, SizeLimitError
 from smlmfmt.format import Format, FormatInfo, ReadOptions
-from smlmfmt.plain import plain
 from smlmfmt.table import Bundle, LocTable
 
 __all__ = ["FORMAT", "read_locan"]
@@ -56,13 +56,13 @@ def read_locan(file: BinaryIO, options: ReadOptions) -> Bundle:
         units,
         name=options.name,
         source_names={name.name: name.source for name in names},
-        metadata=_metadata(asdf.tree),
+        metadata=_metadata(asdf.tree, options.name),
         format="locan",
     )
     return Bundle(tables=(table,), format="locan")
 
 
-def _metadata(tree: dict[str, Any]) -> dict[str, Any]:
+def _metadata(tree: dict[str, Any], name: str) -> dict[str, Any]:
     """Return Locan's properties, and its own metadata, which is JSON in a text."""
     meta = tree.get("meta")
     if isinstance(meta, str):
@@ -70,7 +70,8 @@ def _metadata(tree: dict[str, Any]) -> dict[str, Any]:
             meta = json.loads(meta, parse_constant=lambda _: None)
         except (ValueError, RecursionError):
             meta = str(meta)
-    return {"properties": plain(tree.get("properties")), "meta": plain(meta)}
+    found: dict[str, Any] = plain({"properties": tree.get("properties"), "meta": meta}, name=name)
+    return found
 
 
 def _is_locan(head: bytes, file: BinaryIO) -> bool:

@@ -1,4 +1,4 @@
-"""Apache Parquet, the columnar format of data science, through pyarrow (an optional extra).
+"""Apache Parquet, the columnar format of data science, through pyarrow.
 
 Units, the frame origin and source names travel in the file's own key-value metadata, so that a
 table written here comes back whole; others' files have names only, which say what they can.
@@ -6,7 +6,6 @@ table written here comes back whole; others' files have names only, which say wh
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from smlmfmt.columns import LATERAL_LENGTHS, LENGTHS, ColumnName, canonical_names, in_nanometres
+from smlmfmt.documents import plain
 from smlmfmt.errors import ArchiveError, FormatError, HeaderError, SizeLimitError
 from smlmfmt.format import Format, FormatInfo, ReadOptions, WriteOptions
-from smlmfmt.plain import plain
 from smlmfmt.table import Bundle, LocTable
 
 if TYPE_CHECKING:
@@ -44,13 +43,11 @@ def read_parquet(file: BinaryIO, options: ReadOptions) -> Bundle:
 
     Raises:
         ArchiveError: The file is damaged.
-        FormatError: pyarrow is not installed.
         HeaderError: There is no column x or y.
         SizeLimitError: The file asks for more than a reader grants.
         UnitError: Lengths are in pixels and the pixel size is not given.
     """
-    _check_pyarrow(options.name)
-    import pyarrow.parquet as pq  # noqa: PLC0415 - heavy, and maybe not installed.
+    import pyarrow.parquet as pq  # noqa: PLC0415 - heavy.
 
     with _arrow_errors(options.name):
         file.seek(0)
@@ -58,7 +55,7 @@ def read_parquet(file: BinaryIO, options: ReadOptions) -> Bundle:
         _check_size(file, opened.metadata, options.name)
         data = opened.read(use_threads=False)
     warnings: list[str] = []
-    facts = _facts(data.schema)
+    facts = _facts(data.schema, options.name)
     columns, units, sources = _columns(data, facts, options=options, warnings=warnings)
     if not {"x", "y"} <= columns.keys():
         raise HeaderError(
@@ -87,13 +84,12 @@ def write_parquet(
     """Write one table, every column in its own type, zstd-compressed, floats split by bytes.
 
     Raises:
-        FormatError: There is not exactly one table, or pyarrow is not installed.
+        FormatError: There is not exactly one table.
     """
     if len(bundle.tables) != 1:
         raise FormatError(f"a Parquet file holds one table, not {len(bundle.tables)}")
     table = bundle.tables[0]
-    _check_pyarrow(table.name or "table")
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and maybe not installed.
+    import pyarrow as pa  # noqa: PLC0415 - heavy.
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     facts = {
@@ -112,7 +108,7 @@ def write_parquet(
         )
         for name in table.columns
     ]
-    schema = pa.schema(fields, metadata={_KEY: json.dumps(plain(facts))})
+    schema = pa.schema(fields, metadata={_KEY: json.dumps(plain(facts, name=table.name))})
     # Floats of four and eight bytes compress best when bytes of one place lie together.
     split = [name for name in table.columns if table[name].dtype.str[1:] in ("f4", "f8")]
     pq.write_table(
@@ -123,13 +119,6 @@ def write_parquet(
         use_byte_stream_split=split or False,
         write_page_checksum=True,
     )
-
-
-def _check_pyarrow(name: str) -> None:
-    if importlib.util.find_spec("pyarrow") is None:
-        raise FormatError(
-            f"{name}: Parquet needs pyarrow, which is not installed: pip install locmesh[parquet]"
-        )
 
 
 @contextmanager
@@ -172,13 +161,13 @@ def _check_size(file: BinaryIO, metadata: pq.FileMetaData, name: str) -> None:
         )
 
 
-def _facts(schema: pa.Schema) -> dict[str, Any]:
+def _facts(schema: pa.Schema, name: str) -> dict[str, Any]:
     raw = (schema.metadata or {}).get(_KEY, b"{}")
     try:
         facts = json.loads(raw) if len(raw) <= FACTS_SIZE_MAX else {}
     except (ValueError, RecursionError):
         return {}
-    return plain(facts) if isinstance(facts, dict) else {}
+    return plain(facts, name=name) if isinstance(facts, dict) else {}
 
 
 def _columns(
@@ -245,7 +234,7 @@ def _is_parquet(head: bytes, _file: BinaryIO) -> bool:
 FORMAT = Format(
     info=FormatInfo(
         name="parquet",
-        title="Apache Parquet (with pyarrow)",
+        title="Apache Parquet",
         suffixes=(".parquet",),
         reads=True,
         writes=True,

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from smlmfmt import matlab
 from smlmfmt.columns import in_nanometres
+from smlmfmt.documents import plain
 from smlmfmt.errors import FormatError, HeaderError, RowError, UnitError
 from smlmfmt.format import Format, FormatInfo, ReadOptions
-from smlmfmt.plain import plain
 from smlmfmt.table import Bundle, LocTable
 
 __all__ = ["FORMAT", "read_smite"]
@@ -70,7 +70,9 @@ def read_smite(file: BinaryIO, options: ReadOptions) -> Bundle:
         name=options.name,
         frame_origin=1,
         source_names={_FIELDS[source][0]: source for source in found},
-        metadata=plain({key: value for key, value in smd.items() if key not in found}),
+        metadata=plain(
+            {key: value for key, value in smd.items() if key not in found}, name=options.name
+        ),
         format="smite",
     )
     return Bundle(tables=(table,), format="smite")

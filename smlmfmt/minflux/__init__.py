@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from smlmfmt import matlab, npy
 from smlmfmt.columns import canonical_names
+from smlmfmt.documents import plain
 from smlmfmt.errors import FormatError, HeaderError, RowError
 from smlmfmt.format import Format, FormatInfo, ReadOptions
 from smlmfmt.minflux.load import (
@@ -25,7 +26,6 @@ from smlmfmt.minflux.load import (
     only_npy,
 )
 from smlmfmt.minflux.recording import ALL, LAST, MEASURED_CFR, Recording, select
-from smlmfmt.plain import plain
 from smlmfmt.smlm.archive import Archive
 from smlmfmt.table import Bundle, LocTable
 
@@ -73,7 +73,8 @@ def read_minflux(file: BinaryIO, options: ReadOptions) -> Bundle:
     for key in _METRES & fields.keys():
         if fields[key].dtype.kind == "f":
             dtype = np.promote_types(fields[key].dtype, np.float32)
-            fields[key] = np.multiply(fields[key], 1e9, dtype=dtype)
+            with np.errstate(over="ignore"):  # Damage may be beyond all numbers.
+                fields[key] = np.multiply(fields[key], 1e9, dtype=dtype)
             units[key] = "nm"
     notes = selection.notes | {"variant": variant}
     sources = {MEASURED_CFR: "cfr"}
@@ -171,7 +172,7 @@ def _struct_bundle(file: BinaryIO, options: ReadOptions, variant: str) -> Bundle
             fields[name] = values[:, 0] if values.shape[1:] == (1,) else values
             units[name] = _STRUCT_UNITS.get(key, _UNITS.get(key, ""))
             sources[name] = key
-    notes = plain({"meta": struct.get("meta")})
+    notes = plain({"meta": struct.get("meta")}, name=options.name)
     assert isinstance(notes, dict)
     table = table_of_fields(fields, units, options=options, notes=notes, sources=sources)
     return Bundle(tables=(table,), format="minflux", warnings=tuple(z_warning(table)))

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
+from smlmfmt.documents import plain
 from smlmfmt.errors import ArchiveError, HeaderError, SizeLimitError
-from smlmfmt.plain import plain
 from smlmfmt.tsf.fields import HEADER_SIZE, SPOT_LIST, Field
 
 __all__ = ["encode_spot_list", "encode_varint", "read_spot_list"]

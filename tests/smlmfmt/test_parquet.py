@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import io
 from typing import Any
 
@@ -100,19 +99,6 @@ def test_names_that_come_twice() -> None:
     one = pa.array([1.0])
     pq.write_table(pa.Table.from_arrays([one, one, one], schema=fields), file)
     assert read(file.getvalue()).tables[0].columns == ("x", "y", "x_2")
-
-
-def test_without_pyarrow(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    data = as_bytes(LocTable({"x": [1.0], "y": [1.0]}))
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    for attempt in (
-        lambda: read(data),
-        lambda: smlmfmt.write(tmp_path / "a.parquet", LocTable({"x": [1.0], "y": [1.0]})),
-    ):
-        with pytest.raises(FormatError, match=r"pip install locmesh\[parquet\]"):
-            attempt()
-    assert smlmfmt.sniff(io.BytesIO(data)) == "parquet"
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_memory_is_granted_by_the_size_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:

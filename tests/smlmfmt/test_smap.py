@@ -90,3 +90,35 @@ def test_no_positions(xnm: Any) -> None:
         read(smap(5, ynm=np.zeros((1, 4))), format="smap")
     with pytest.raises(HeaderError, match=r"saveloc\.loc\.xnm"):
         read(build(lambda file: file.create_group("saveloc")), format="smap")
+
+
+def level_5(**fields: Any) -> bytes:
+    scipy_io = pytest.importorskip("scipy.io")
+    file = io.BytesIO()
+    values = {
+        "xnm": np.array([[1.0], [2.0], [3.0]], np.float32),
+        "ynm": np.array([[4.0], [5.0], [6.0]]),
+        "frame": np.array([[1], [2], [2]], np.uint32),
+        "z": np.array([[0.5], [1], [2]]),
+        "nothing": np.empty((0, 0)),
+        "image": np.ones((2, 2)),
+        "label": "abc",
+    } | fields
+    scipy_io.savemat(file, {"saveloc": {"loc": values, "history": {"a": 1.0}}, "fileformat": 1})
+    return file.getvalue()
+
+
+def test_files_of_matlabs_older_format() -> None:
+    data = level_5()
+    assert data.startswith(b"MATLAB 5.0")
+    bundle = read(data)
+    table = bundle.tables[0]
+    assert bundle.format == "smap"
+    assert table["x"].tolist() == [1, 2, 3]
+    assert table["x"].dtype == np.float32
+    assert table["frame"].dtype == np.uint32
+    np.testing.assert_allclose(table["z"], [400, 800, 1600])
+    assert table.frame_origin == 1
+    assert all(name in bundle.warnings[0] for name in ("nothing", "image", "label"))
+    with pytest.raises(HeaderError, match="xnm"):
+        read(level_5(xnm="abc"))
