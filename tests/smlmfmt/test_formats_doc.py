@@ -8,11 +8,18 @@ from types import ModuleType
 import pytest
 
 from smlmfmt import (
+    asdf,
     columns,
     decode,
     documents,
     errors,
+    insight3,
+    locan,
+    matlab,
+    minflux,
+    npy,
     nstorm,
+    parquet,
     rapidstorm,
     rapidstorm_tracks,
     text,
@@ -20,13 +27,16 @@ from smlmfmt import (
 )
 from smlmfmt.hdf5 import describe, layout, process
 from smlmfmt.hdf5 import file as hdf5_file
+from smlmfmt.minflux import load
 from smlmfmt.smlm import archive, file, images, manifest, tables
+from smlmfmt.tsf import spot_list, spots
 from tests.smlmfmt.from_registry import block, overview
 
 DOC = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 MODULES = (
     *(archive, manifest, tables, images, file, text, decode, documents),
     *(describe, layout, process, hdf5_file, text_labels, rapidstorm, rapidstorm_tracks),
+    *(asdf, insight3, locan, matlab, minflux, load, npy, parquet, spots, spot_list),
 )
 # Limits that a module takes from another, under which they are documented.
 IMPORTED = ((file, "MANIFEST_SIZE_MAX"), (rapidstorm, "LINE_SIZE_MAX"))
