@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from protocol import limits
+from protocol.blob import BlobRef, SavedView, read_thumbnail, read_views
 from protocol.identity import BlobId, DatasetId, DigestHex, PublisherId, RecordId
 from protocol.payload import Fields, encode_record, open_record
 from protocol.tables import (
@@ -27,7 +28,6 @@ __all__ = [
     "LICENSE",
     "MEDIA_TYPE",
     "ORCID",
-    "PICTURES",
     "URL",
     "VISIBILITIES",
     "Author",
@@ -41,6 +41,7 @@ __all__ = [
     "Precision",
     "Resolution",
     "Sample",
+    "SavedView",
     "TableSummary",
     "Tag",
     "known_tag",
@@ -62,7 +63,6 @@ _TERM = re.compile(rf"[^\s\x00-\x1f\x7f]{{1,{limits.TERM_LENGTH_MAX}}}")
 _CURIE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}:[^\s\x00-\x1f\x7f]{1,95}")
 MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
 FORMAT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
 _NOT_IN_FILE_NAME = re.compile("[/\\\\\x00-\x1f\x7f]")
 
 
@@ -92,16 +92,6 @@ class Citation:
     text: str
     doi: str = ""
     url: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlobRef:
-    """Bytes by their names: the SHA-256 of all, and the BEP 52 Merkle root that checks ranges."""
-
-    sha256: BlobId
-    size: int
-    merkle_root: DigestHex
-    media_type: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +127,12 @@ class Sample:
     files: tuple[File, ...]
     thumbnail: BlobRef | None = None
 
+    @property
+    def pyramids(self) -> tuple[BlobRef, ...]:
+        """The pyramids of its tables."""
+        tables = (table for file in self.files for table in file.tables)
+        return tuple([table.pyramid for table in tables if table.pyramid is not None])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
@@ -161,6 +157,19 @@ class Dataset:
     funding: str = ""
     links: tuple[str, ...] = ()
     samples: tuple[Sample, ...]
+    views: tuple[SavedView, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[BlobRef, ...]:
+        """The thumbnails of its samples and saved views."""
+        pictures = [sample.thumbnail for sample in self.samples]
+        pictures += [view.thumbnail for view in self.views]
+        return tuple([picture for picture in pictures if picture is not None])
+
+    @property
+    def pyramids(self) -> tuple[BlobRef, ...]:
+        """The pyramids of its tables."""
+        return tuple([pyramid for sample in self.samples for pyramid in sample.pyramids])
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Dataset:
@@ -196,6 +205,7 @@ class Dataset:
             funding=fields.line("funding", length_max=limits.LINE_LENGTH_MAX, optional=True),
             links=read_urls(fields, "links", count_max=limits.LINKS_MAX),
             samples=read_samples(fields),
+            views=read_views(fields),
         )
 
     def to_bytes(self) -> bytes:
@@ -273,7 +283,7 @@ def read_samples(fields: Fields) -> tuple[Sample, ...]:
                 "description", length_max=limits.DESCRIPTION_LENGTH_MAX, optional=True
             ),
             files=_files(item),
-            thumbnail=_thumbnail(item),
+            thumbnail=read_thumbnail(item),
         )
         for item in fields.objects("samples", count_min=1, count_max=limits.SAMPLES_MAX)
     )
@@ -317,15 +327,3 @@ def _file_name(fields: Fields) -> str:
     if not name.isascii() and len(name.encode()) > limits.FILE_NAME_SIZE_MAX:
         fields.fail("name", f"at most {limits.FILE_NAME_SIZE_MAX} bytes of UTF-8")
     return name
-
-
-def _thumbnail(fields: Fields) -> BlobRef | None:
-    item = fields.child("thumbnail")
-    if item is None:
-        return None
-    return BlobRef(
-        sha256=item.digest("sha256"),
-        size=item.integer("size", minimum=1, maximum=limits.THUMBNAIL_SIZE_MAX),
-        merkle_root=item.digest("merkle_root"),
-        media_type=item.choice("media_type", PICTURES),
-    )

@@ -39,6 +39,8 @@ TABLES_MAX: Final = 64  # of one file
 COLUMNS_MAX: Final = 256  # of one table
 BLOB_SIZE_MAX: Final = 1 << 44  # 16 TiB
 THUMBNAIL_SIZE_MAX: Final = 256 << 10
+VIEWS_MAX: Final = 64
+STATE_LENGTH_MAX: Final = 2_048  # of one saved view
 URLS_MAX: Final = 16  # of one node
 
 # Quotas a node grants each publisher unless its settings say otherwise

@@ -21,6 +21,7 @@ from protocol.dataset import (
     Precision,
     Resolution,
     Sample,
+    SavedView,
     TableSummary,
     Tag,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Record",
     "Resolution",
     "Sample",
+    "SavedView",
     "TableSummary",
     "Tag",
     "Withdrawal",

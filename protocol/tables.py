@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from protocol import limits
+from protocol.blob import BlobRef, read_pyramid
 from protocol.payload import Fields
 
 __all__ = [
@@ -87,6 +88,7 @@ class TableSummary:
         density_per_um2: Localizations per square micrometre of the bounds.
         uncertainty_nm: Median lateral uncertainty.
         signature: `version:hex`, by which similar structures are found.
+        pyramid: The table at every zoom, for the viewer.
         non_finite: Cells that are NaN or infinite.
     """
 
@@ -104,6 +106,7 @@ class TableSummary:
     resolution: Resolution | None = None
     drift: Drift | None = None
     signature: str | None = None
+    pyramid: BlobRef | None = None
     non_finite: int
 
     @classmethod
@@ -131,6 +134,7 @@ def read_table(fields: Fields) -> TableSummary:
         resolution=None if resolution is None else _resolution(resolution),
         drift=None if drift is None else _drift(drift),
         signature=_signature(fields),
+        pyramid=read_pyramid(fields),
         non_finite=fields.integer("non_finite"),
     )
 

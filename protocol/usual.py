@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from protocol import limits
+from protocol.blob import PICTURES, PYRAMIDS, STATE
 from protocol.dataset import (
     DOI,
     EMAIL,
@@ -32,7 +33,6 @@ from protocol.dataset import (
     LICENSE,
     MEDIA_TYPE,
     ORCID,
-    PICTURES,
     URL,
     VISIBILITIES,
     Dataset,
@@ -99,6 +99,13 @@ class _Drift(_Strict, kw_only=True):
     uncertainty_nm: _Length
 
 
+class _Blob(_Strict, kw_only=True):
+    sha256: _Digest
+    size: Annotated[int, Meta(ge=1, le=limits.BLOB_SIZE_MAX)]
+    merkle_root: _Digest
+    media_type: str
+
+
 class _Table(_Strict, kw_only=True):
     name: _NameOrNone
     channel: _NameOrNone = ""
@@ -114,14 +121,8 @@ class _Table(_Strict, kw_only=True):
     resolution: _Resolution | None = None
     drift: _Drift | None = None
     signature: str | None = None
+    pyramid: _Blob | None = None
     non_finite: _Count
-
-
-class _Blob(_Strict, kw_only=True):
-    sha256: _Digest
-    size: Annotated[int, Meta(ge=1, le=limits.THUMBNAIL_SIZE_MAX)]
-    merkle_root: _Digest
-    media_type: str
 
 
 class _File(_Strict, kw_only=True):
@@ -139,6 +140,13 @@ class _Sample(_Strict, kw_only=True):
     name: _Name
     description: _Description = ""
     files: Annotated[tuple[_File, ...], Meta(min_length=1, max_length=limits.FILES_MAX)]
+    thumbnail: _Blob | None = None
+
+
+class _View(_Strict, kw_only=True):
+    name: _Name
+    sample: _Name
+    state: str
     thumbnail: _Blob | None = None
 
 
@@ -182,6 +190,7 @@ class _Dataset(_Strict, kw_only=True, tag_field="type", tag="dataset"):
     funding: _Line = ""
     links: Annotated[tuple[str, ...], Meta(max_length=limits.LINKS_MAX)] = ()
     samples: Annotated[tuple[_Sample, ...], Meta(min_length=1, max_length=limits.SAMPLES_MAX)]
+    views: Annotated[tuple[_View, ...], Meta(max_length=limits.VIEWS_MAX)] = ()
 
 
 _DECODER = msgspec.json.Decoder(_Dataset)
@@ -212,21 +221,28 @@ def _are_links_sound(found: _Dataset) -> bool:
     if (found.dataset is None) is not is_first or (found.previous is None) is not is_first:
         return False
     digests = [found.publisher, found.dataset or "", found.previous or ""]
-    for sample in found.samples:
-        if sample.thumbnail is not None:
-            digests += (sample.thumbnail.sha256, sample.thumbnail.merkle_root)
-            if sample.thumbnail.media_type not in PICTURES:
-                return False
-        for file in sample.files:
-            digests += (file.sha256, file.merkle_root)
+    pictures = [sample.thumbnail for sample in found.samples if sample.thumbnail]
+    pictures += [view.thumbnail for view in found.views if view.thumbnail]
+    files = [file for sample in found.samples for file in sample.files]
+    pyramids = [table.pyramid for file in files for table in file.tables if table.pyramid]
+    for item in (*files, *pictures, *pyramids):
+        digests += (item.sha256, item.merkle_root)
     return (
-        _DIGESTS.fullmatch("".join(digests)) is not None
+        _are_views_usual(pictures, pyramids)
+        and _DIGESTS.fullmatch("".join(digests)) is not None
         and EMAIL.fullmatch(found.contact) is not None
         and LICENSE.fullmatch(found.license) is not None
         and (not found.doi or DOI.fullmatch(found.doi) is not None)
         and all(URL.fullmatch(url) for url in found.links)
         and all(_is_citation_sound(citation) for citation in found.citation)
     )
+
+
+def _are_views_usual(pictures: Sequence[_Blob], pyramids: Sequence[_Blob]) -> bool:
+    return all(
+        picture.media_type in PICTURES and picture.size <= limits.THUMBNAIL_SIZE_MAX
+        for picture in pictures
+    ) and all(pyramid.media_type in PYRAMIDS for pyramid in pyramids)
 
 
 def _is_citation_sound(citation: _Citation) -> bool:
@@ -248,6 +264,8 @@ def _are_texts_sound(found: _Dataset) -> bool:
     names += [author.name for author in found.authors]
     names += [sample.name for sample in found.samples]
     names += [column.name for column in columns]
+    names += [view.name for view in found.views]
+    names += [view.sample for view in found.views]
     lines = [found.uploaded_by, found.funding]
     lines += [author.affiliation for author in found.authors]
     lines += [file.name for file in files]
@@ -266,6 +284,8 @@ def _are_texts_sound(found: _Dataset) -> bool:
         and all(map(_is_measure_sound, tables))
         and _are_tags_sound(found.tags)
         and _are_files_sound(found.samples)
+        and all(STATE.fullmatch(view.state) for view in found.views)
+        and _are_different([view.name for view in found.views])
     )
 
 

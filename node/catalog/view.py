@@ -216,9 +216,8 @@ def _card(dataset: Dataset, summary: HitSummary) -> str:
 def _kinds(dataset: Dataset) -> dict[str, str]:
     """Return what each blob of a dataset is; one that is both is a file."""
     kinds: dict[str, str] = {}
-    for sample in dataset.samples:
-        if sample.thumbnail is not None:
-            kinds[sample.thumbnail.sha256] = "thumbnail"
+    kinds |= dict.fromkeys([blob.sha256 for blob in dataset.pyramids], "pyramid")
+    kinds |= dict.fromkeys([blob.sha256 for blob in dataset.pictures], "thumbnail")
     for sample in dataset.samples:
         for file in sample.files:
             kinds[file.sha256] = "file"

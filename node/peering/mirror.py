@@ -37,10 +37,12 @@ class MirrorReport:
 
 
 def blobs_of(dataset: Dataset) -> tuple[BlobRef, ...]:
-    """Return every blob of a dataset once, thumbnails first."""
-    thumbnails = [sample.thumbnail for sample in dataset.samples if sample.thumbnail]
+    """Return every blob of a dataset once: pictures first, then pyramids, then files."""
     files = [file.blob for sample in dataset.samples for file in sample.files]
-    return tuple({ref.sha256: ref for ref in [*files[::-1], *thumbnails[::-1]]}.values())[::-1]
+    named: dict[str, BlobRef] = {}
+    for ref in (*dataset.pictures, *dataset.pyramids, *files):
+        named.setdefault(ref.sha256, ref)
+    return tuple(named.values())
 
 
 class MirrorRunner:

@@ -65,9 +65,11 @@ class ThumbnailRunner:
             except RemoteProtocolError:
                 continue
             if isinstance(record, Dataset):
-                for sample in record.samples:
-                    if sample.thumbnail and sample.thumbnail.size <= THUMBNAIL_SIZE_MAX:
-                        self._waiting.append((sample.thumbnail, record.publisher, 0))
+                self._waiting += [
+                    (picture, record.publisher, 0)
+                    for picture in record.pictures
+                    if picture.size <= THUMBNAIL_SIZE_MAX
+                ]
         self._arrived.set()
 
     async def _work(self) -> None:

@@ -16,7 +16,7 @@ from node.errors import AmbiguousError, ConflictError, InputError, NotFoundError
 from node.publishing.metadata import Metadata, parse_metadata
 from node.storage.database import Database
 from protocol import limits
-from protocol.dataset import Dataset, Sample, read_samples
+from protocol.dataset import Dataset, Sample, SavedView, read_samples
 from protocol.envelope import Envelope
 from protocol.errors import MalformedError
 from protocol.payload import Fields, encode_json, plain
@@ -54,6 +54,24 @@ class Draft:
         return tuple(
             dataclasses.replace(sample, description=descriptions.get(sample.name, ""))
             for sample in self.samples
+        )
+
+    def described_views(self) -> tuple[SavedView, ...]:
+        """Return the saved views; one that names no sample looks at the first.
+
+        Raises:
+            InputError: One names a sample that is not there.
+        """
+        names = [sample.name for sample in self.samples]
+        for view in self.metadata.views:
+            if view.sample and view.sample not in names:
+                raise InputError(
+                    f"the view {view.name!r} looks at a sample {view.sample!r}, which is not "
+                    f"there; there are {', '.join(names)}"
+                )
+        return tuple(
+            dataclasses.replace(view, sample=view.sample or names[0])
+            for view in self.metadata.views
         )
 
     def missing(self) -> list[str]:
@@ -182,6 +200,7 @@ class Drafts:
         for draft in await self.list():
             for sample in draft.samples:
                 names.update(file.sha256 for file in sample.files)
+                names.update(pyramid.sha256 for pyramid in sample.pyramids)
                 if sample.thumbnail is not None:
                     names.add(sample.thumbnail.sha256)
         return names

@@ -17,7 +17,9 @@ from node.errors import InputError
 from node.publishing.licenses import parse_license
 from node.publishing.tags import parse_tag
 from node.settings import parse_email
-from protocol.records import Author, Citation, Tag
+from protocol import limits
+from protocol.blob import STATE
+from protocol.records import Author, Citation, SavedView, Tag
 
 __all__ = ["VISIBILITIES", "Metadata", "parse_author", "parse_metadata", "read_metadata"]
 
@@ -65,6 +67,7 @@ class Metadata:
     links: tuple[str, ...] = ()
     visibility: str = "public"
     samples: tuple[tuple[str, str], ...] = ()
+    views: tuple[SavedView, ...] = ()
 
     def changed(self, changes: Mapping[str, object]) -> Metadata:
         """Return a copy with the fields that `parse_metadata` gave."""
@@ -294,6 +297,25 @@ def _entry(value: object, what: str, *, known: tuple[str, ...]) -> dict[str, str
     return {key: _parse_text(value.get(key)) for key in known}
 
 
+def _parse_views(value: object) -> tuple[SavedView, ...]:
+    """Saved views as {name, state, sample?}; a state may be given as a link of the viewer."""
+    views: dict[str, SavedView] = {}
+    for item in _items(value):
+        entry = _entry(item, "view", known=("name", "sample", "state"))
+        state = entry["state"].rpartition("#")[2]
+        if not entry["name"] or entry["name"] in views:
+            raise InputError("every view needs a name of its own")
+        if STATE.fullmatch(state) is None:
+            raise InputError(
+                f"view {entry['name']!r} wants as its state what follows # in the viewer's "
+                f"address, such as v=1&at=4100,2050&nm=2; got {state[:80]!r}"
+            )
+        views[entry["name"]] = SavedView(name=entry["name"], sample=entry["sample"], state=state)
+    if len(views) > limits.VIEWS_MAX:
+        raise InputError(f"{len(views)} views; a dataset has at most {limits.VIEWS_MAX}")
+    return tuple(views.values())
+
+
 _PARSERS: dict[str, Callable[[object], object]] = {
     "name": _parse_line,
     "description": _parse_text,
@@ -309,4 +331,5 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "links": _parse_links,
     "visibility": _parse_visibility,
     "samples": _parse_samples,
+    "views": _parse_views,
 }

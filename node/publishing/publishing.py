@@ -262,6 +262,7 @@ class Publishing:
             funding=said.funding,
             links=said.links,
             samples=draft.described_samples(),
+            views=draft.described_views(),
         )
         if draft.dataset is None:
             return first

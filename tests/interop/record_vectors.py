@@ -40,6 +40,7 @@ from protocol.records import (
     Precision,
     Resolution,
     Sample,
+    SavedView,
     TableSummary,
     Tag,
     Withdrawal,
@@ -107,6 +108,12 @@ def dataset(*, by: SigningKey = ONLINE, **changes: object) -> Envelope:
             resolution_nm=34.5, pixel_nm=4.5, field_nm=9000.0, rows=120_000, split="frames", seed=1
         ),
         drift=Drift(drift_nm=3.5, uncertainty_nm=1.25),
+        pyramid=BlobRef(
+            sha256=digest(0x15),
+            size=980_000,
+            merkle_root=digest(0x16),
+            media_type="application/vnd.locmesh.pyramid",
+        ),
         signature="1:46403f4a5c4d2a30405059636d74777a7e7f80",
         non_finite=0,
     )
@@ -136,6 +143,7 @@ def dataset(*, by: SigningKey = ONLINE, **changes: object) -> Envelope:
         "tags": (Tag(category="modality", term="dstorm", label="dSTORM"),),
         "citation": (Citation(text="Löwe et al., 2026", doi="10.5281/zenodo.1"),),
         "samples": (Sample(name="cell 1", files=(original,), thumbnail=picture),),
+        "views": (SavedView(name="One pore", sample="cell 1", state="v=1&at=4100,2050&nm=2"),),
     }
     return seal(Dataset(**(fields | changes)).to_bytes(), [by])  # type: ignore[arg-type]
 

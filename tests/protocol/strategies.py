@@ -26,6 +26,7 @@ from protocol.records import (
     Record,
     Resolution,
     Sample,
+    SavedView,
     TableSummary,
     Tag,
     Withdrawal,
@@ -89,6 +90,13 @@ resolutions = st.builds(
 )
 drifts = st.builds(Drift, drift_nm=sizes, uncertainty_nm=sizes)
 signatures = st.binary(min_size=1, max_size=64).map(lambda data: f"1:{data.hex()}")
+pyramids = st.builds(
+    BlobRef,
+    sha256=digests,
+    size=st.integers(1, limits.BLOB_SIZE_MAX),
+    merkle_root=digests,
+    media_type=st.just("application/vnd.locmesh.pyramid"),
+)
 tables = st.builds(
     TableSummary,
     name=lines,
@@ -105,6 +113,7 @@ tables = st.builds(
     resolution=st.none() | resolutions,
     drift=st.none() | drifts,
     signature=st.none() | signatures,
+    pyramid=st.none() | pyramids,
     non_finite=st.integers(0, 100),
 )
 files = st.builds(
@@ -130,6 +139,14 @@ samples = st.builds(
     name=names,
     description=prose,
     files=st.lists(files, min_size=1, max_size=2, unique_by=lambda file: file.name).map(tuple),
+    thumbnail=st.none() | thumbnails,
+)
+
+views = st.builds(
+    SavedView,
+    name=names,
+    sample=names,
+    state=st.sampled_from(["v=1", "v=1&at=1,2&nm=0.5", "v=1&f.z=-100..100&map=fire"]),
     thumbnail=st.none() | thumbnails,
 )
 
@@ -165,6 +182,7 @@ def datasets(draw: st.DrawFn, revision: st.SearchStrategy[int] | None = None) ->
                 tuple
             )
         ),
+        views=draw(st.lists(views, max_size=2, unique_by=lambda view: view.name).map(tuple)),
     )
 
 

@@ -132,6 +132,13 @@ def test_a_summary_comes_from_plain_values() -> None:
 GONE: Any = ...
 FILE_AT = ("samples", 0, "files", 0)
 TABLE_AT = (*FILE_AT, "tables", 0)
+PYRAMID: dict[str, object] = {
+    "sha256": "ab" * 32,
+    "size": 900_000,
+    "merkle_root": "cd" * 32,
+    "media_type": "application/vnd.locmesh.pyramid",
+}
+VIEW: dict[str, object] = {"name": "One pore", "sample": "cell 1", "state": "v=1&at=1,2&nm=2"}
 
 
 @pytest.mark.parametrize(
@@ -208,6 +215,18 @@ TABLE_AT = (*FILE_AT, "tables", 0)
         (("samples", 0, "thumbnail", "size"), 300_000, r"thumbnail.size"),
         (("samples", 0, "thumbnail", "media_type"), "image/svg+xml", r"thumbnail.media_type"),
         (("samples", 0, "thumbnail"), [], "thumbnail"),
+        ((*TABLE_AT, "pyramid"), PYRAMID | {"size": 0}, "pyramid.size"),
+        ((*TABLE_AT, "pyramid"), PYRAMID | {"media_type": "text/html"}, "pyramid.media_type"),
+        ((*TABLE_AT, "pyramid"), PYRAMID | {"sha256": "00"}, "pyramid.sha256"),
+        ((*TABLE_AT, "pyramid"), [], "pyramid"),
+        (("views",), [VIEW | {"name": ""}], r"views\[0\].name"),
+        (("views",), [VIEW | {"sample": 1}], r"views\[0\].sample"),
+        (("views",), [VIEW | {"state": "v=2"}], r"views\[0\].state"),
+        (("views",), [VIEW | {"state": "v=1&at=<b>"}], r"views\[0\].state"),
+        (("views",), [VIEW | {"state": "v=1&x=" + "y" * 2048}], r"views\[0\].state"),
+        (("views",), [VIEW | {"thumbnail": PYRAMID}], r"views\[0\].thumbnail"),
+        (("views",), [VIEW, VIEW], "once"),
+        (("views",), [VIEW | {"name": str(i)} for i in range(65)], "views"),
     ],
 )
 def test_a_bad_field_is_named(path: tuple[str | int, ...], value: object, names: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import limits
-from protocol.dataset import Dataset
+from protocol.dataset import BlobRef, Dataset, SavedView
 from protocol.errors import RemoteProtocolError
 from protocol.payload import encode_json
 from protocol.records import parse_record
@@ -29,9 +29,17 @@ MEASURED = replace(
     ),
     drift=Drift(drift_nm=3.0, uncertainty_nm=1.0),
     signature="1:40ff",
+    pyramid=BlobRef(
+        sha256=FILE.sha256,
+        size=980_000,
+        merkle_root=FILE.merkle_root,
+        media_type="application/vnd.locmesh.pyramid",
+    ),
 )
 PAYLOAD = replace(
-    DATASET, samples=(replace(DATASET.samples[0], files=(replace(FILE, tables=(MEASURED,)),)),)
+    DATASET,
+    samples=(replace(DATASET.samples[0], files=(replace(FILE, tables=(MEASURED,)),)),),
+    views=(SavedView(name="One pore", sample="cell 1", state="v=1&at=4100,2050&nm=2"),),
 ).to_bytes()
 PLAIN: dict[str, Any] = json.loads(PAYLOAD)
 
