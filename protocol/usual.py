@@ -225,8 +225,10 @@ def _are_links_sound(found: _Dataset) -> bool:
     pictures += [view.thumbnail for view in found.views if view.thumbnail]
     files = [file for sample in found.samples for file in sample.files]
     pyramids = [table.pyramid for file in files for table in file.tables if table.pyramid]
-    for item in (*files, *pictures, *pyramids):
-        digests += (item.sha256, item.merkle_root)
+    for file in files:
+        digests += (file.sha256, file.merkle_root)
+    for blob in (*pictures, *pyramids):
+        digests += (blob.sha256, blob.merkle_root)
     return (
         _are_views_usual(pictures, pyramids)
         and _DIGESTS.fullmatch("".join(digests)) is not None

@@ -8,6 +8,7 @@ which `Housekeeping` removes.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from node.ingest.selection import SelectedFile, SelectedSample, Selection
 from node.ingest.workers import Workers
 from node.storage.blobs import BlobStore
 from node.storage.intake import Landing
+from protocol.blob import PYRAMID_TYPE
 from protocol.dataset import BlobRef, File, Sample, TableSummary
 from protocol.errors import ProtocolError
 from protocol.identity import DigestHex
@@ -102,6 +104,7 @@ class Ingest:
                 reading=reading,
                 rendition=temporary.with_suffix(".smlm"),
                 thumbnail=temporary.with_suffix(".png"),
+                pyramid=temporary.with_suffix(".pyramid"),
             )
             progress(0, file.path.name)
             stamp = await asyncio.to_thread(_stamp, file.path)
@@ -137,7 +140,7 @@ class Ingest:
         thumbnail = None
         if pictured:
             best = max(pictured, key=lambda item: item.measured.rows)
-            thumbnail = await self._store_thumbnail(best.task.thumbnail)
+            thumbnail = await self._store_view(best.task.thumbnail, THUMBNAIL_TYPE)
         return Sample(name=sample.name, files=tuple(files), thumbnail=thumbnail)
 
     async def _store_original(self, selected: SelectedFile, item: _Read) -> File:
@@ -159,8 +162,17 @@ class Ingest:
             sha256=DigestHex(blob.sha256),
             merkle_root=DigestHex(blob.merkle_root),
             format=measured.format,
-            tables=tables,
+            tables=await self._with_pyramids(tables, item),
         )
+
+    async def _with_pyramids(
+        self, tables: tuple[TableSummary, ...], item: _Read
+    ) -> tuple[TableSummary, ...]:
+        found = list(tables)
+        for number in sorted(item.measured.pyramids):
+            blob = await self._store_view(item.task.pyramid_of(number), PYRAMID_TYPE)
+            found[number] = dataclasses.replace(found[number], pyramid=blob)
+        return tuple(found)
 
     async def _store_rendition(self, name: str, item: _Read) -> File:
         blob = await self._blobs.put_file(item.task.rendition)
@@ -174,13 +186,13 @@ class Ingest:
             format="smlm",
         )
 
-    async def _store_thumbnail(self, path: Path) -> BlobRef:
+    async def _store_view(self, path: Path, media_type: str) -> BlobRef:
         blob = await self._blobs.put_file(path)
         return BlobRef(
             sha256=DigestHex(blob.sha256),
             size=blob.size,
             merkle_root=DigestHex(blob.merkle_root),
-            media_type=THUMBNAIL_TYPE,
+            media_type=media_type,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import mimetypes
 import warnings
 from collections.abc import Iterable
@@ -54,17 +55,27 @@ class Task:
     Attributes:
         rendition: Where to write the .smlm, if one is due.
         thumbnail: Where to write the picture, if there is one.
+        pyramid: Where to write pyramids; each table's number is put into the name.
     """
 
     path: Path
     reading: ReadingOptions
     rendition: Path
     thumbnail: Path
+    pyramid: Path
+
+    def pyramid_of(self, table: int) -> Path:
+        """Return where the pyramid of a table is written."""
+        return self.pyramid.with_suffix(f".{table}{self.pyramid.suffix}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What was found: `tables` as TableSummary in JSON, and which files were written."""
+    """What was found: `tables` as TableSummary in JSON, and which files were written.
+
+    Attributes:
+        pyramids: The numbers of those tables that have one.
+    """
 
     role: str
     media_type: str
@@ -73,6 +84,7 @@ class Measured:
     notes: tuple[str, ...]
     has_rendition: bool
     has_thumbnail: bool
+    pyramids: frozenset[int] = frozenset()
 
     @property
     def rows(self) -> int:
@@ -81,7 +93,7 @@ class Measured:
 
 
 def measure(task: Task) -> Measured:
-    """Read one file and write its rendition and picture.
+    """Read one file and write its rendition, its picture and the pyramids of its tables.
 
     Raises:
         InputError: It claims a format that it breaks; the message says where and what to do.
@@ -99,6 +111,8 @@ def measure(task: Task) -> Measured:
             notes += _write_rendition(bundle, task.rendition)
             has_rendition = task.rendition.exists()
         has_thumbnail = _draw(bundle, task.thumbnail)
+        pyramids, more = _build_pyramids(bundle, task)
+        notes += more
     except FormatError as error:
         raise InputError(f"{_named(path.name, str(error))}. Nothing was imported.") from error
     except MemoryError as error:
@@ -115,6 +129,7 @@ def measure(task: Task) -> Measured:
         notes=_few(_named(path.name, note) for note in notes),
         has_rendition=has_rendition,
         has_thumbnail=has_thumbnail,
+        pyramids=pyramids,
     )
 
 
@@ -199,6 +214,34 @@ def _draw(bundle: Bundle, path: Path) -> bool:
             path.write_bytes(data)
             return True
     return False
+
+
+def _build_pyramids(bundle: Bundle, task: Task) -> tuple[frozenset[int], list[str]]:
+    """Write the pyramids; return the numbers of the tables that have one, and why others do not.
+
+    A picture is never worth a lost import: what a pyramid cannot be made of gets a note.
+    """
+    from smlmfmt import pyramid  # noqa: PLC0415 - numba is slow to import.
+
+    built, notes = set(), []
+    with task.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    # Nobody chooses the hash of a file, so nobody can order rows to make a sample mislead.
+    options = pyramid.Options(seed=int.from_bytes(digest[:8], "big") >> 1)
+    for number, table in enumerate(bundle.tables[: limits.TABLES_MAX]):
+        if not len(table) or "x" not in table or "y" not in table:
+            continue
+        try:
+            pyramid.build(table, task.pyramid_of(number), options=options)
+        except (FormatError, MemoryError) as error:
+            notes.append(f"the viewer cannot show table {number + 1}: {_reason(error)}")
+        else:
+            built.add(number)
+    return frozenset(built), notes
+
+
+def _reason(error: FormatError | MemoryError) -> str:
+    return str(error) if isinstance(error, FormatError) else "out of memory"
 
 
 def _has_uncertainty(table: LocTable) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import os
 import time
 from collections.abc import AsyncIterator
@@ -21,7 +22,8 @@ from node.ingest.selection import select
 from node.ingest.workers import Workers
 from node.storage.blobs import DirectoryBlobs
 from protocol import limits
-from smlmfmt import smlm
+from smlmfmt import pyramid, smlm
+from smlmfmt.errors import SizeLimitError
 from smlmfmt.png import encode_png
 from smlmfmt.render import render
 from tests.smlmfmt import archives
@@ -95,6 +97,51 @@ async def test_a_table_is_kept_measured_drawn_and_rendered_as_smlm(
     picture = await stored(blobs, sample.thumbnail.sha256, sample.thumbnail.size)
     assert picture.startswith(b"\x89PNG")
     assert len(picture) <= limits.THUMBNAIL_SIZE_MAX
+
+
+async def test_a_table_gets_a_pyramid_that_everybody_builds_alike(
+    ingest: Ingest, blobs: DirectoryBlobs, tmp_path: Path
+) -> None:
+    path = write_table(tmp_path / "cell1.csv", 5_000)
+    (sample,) = (await ingest.run(select([path]), READING)).samples
+    (reference,) = sample.pyramids
+    assert reference.media_type == "application/vnd.locmesh.pyramid"
+    data = await stored(blobs, reference.sha256, reference.size)
+    with pyramid.Pyramid(io.BytesIO(data)) as opened:
+        assert opened.about.rows == 5_000
+        assert (opened.about.dimension, opened.about.unit) == (2, "nm")
+        digest = hashlib.sha256(path.read_bytes()).digest()
+        assert opened.about.seed == int.from_bytes(digest[:8], "big") >> 1
+    (again,) = (await ingest.run(select([path]), READING)).samples
+    assert again.pyramids == sample.pyramids
+
+
+async def test_an_empty_table_has_no_pyramid(ingest: Ingest, tmp_path: Path) -> None:
+    path = tmp_path / "empty.csv"
+    path.write_text('"frame","x [nm]","y [nm]"\r\n')
+    (sample,) = (await ingest.run(select([path]), READING)).samples
+    assert sample.pyramids == ()
+
+
+@pytest.mark.parametrize("error", [SizeLimitError("too many tiles"), MemoryError()])
+def test_a_pyramid_that_fails_is_a_note(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pyramid, "build", fail)
+    task = Task(
+        path=write_table(tmp_path / "cell1.csv"),
+        reading=READING,
+        rendition=tmp_path / "a.smlm",
+        thumbnail=tmp_path / "a.png",
+        pyramid=tmp_path / "a.pyramid",
+    )
+    measured = measure(task)
+    assert not measured.pyramids
+    assert measured.has_rendition
+    assert any("the viewer cannot show table 1" in note for note in measured.notes)
 
 
 async def test_an_smlm_that_everybody_reads_gets_no_second_copy(
@@ -238,7 +285,13 @@ async def test_what_does_not_fit_is_refused_before_it_is_read(
 def test_a_failing_disk_is_told_from_a_failing_file(tmp_path: Path) -> None:
     path = write_table(tmp_path / "cell1.csv")
     gone = tmp_path / "gone"
-    task = Task(path=path, reading=READING, rendition=gone / "a.smlm", thumbnail=gone / "a.png")
+    task = Task(
+        path=path,
+        reading=READING,
+        rendition=gone / "a.smlm",
+        thumbnail=gone / "a.png",
+        pyramid=gone / "a.pyramid",
+    )
     with pytest.raises(StorageError, match="gone"):
         measure(task)
     path.unlink()
