@@ -32,6 +32,7 @@ all, which bounds the memory of whoever collects the answers. `done` and `exhaus
 left to ask) end a download. The same calls with the same seed give the same requests.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from protocol.dataset import BlobRef
@@ -91,7 +92,8 @@ class Download:
         blob: BlobRef,
         *,
         have: bytes = b"",
-        pieces: range | None = None,
+        pieces: Iterable[int] | None = None,
+        piece_length: int | None = None,
         seed: bytes = b"",
     ) -> None:
         """Prepare a download.
@@ -100,6 +102,8 @@ class Download:
             blob: The name, size and Merkle root, from a signed record.
             have: The `bitmap` of a download begun before; empty for a new one.
             pieces: The pieces that are wanted, in the order in which they are; default all.
+            piece_length: Cut it otherwise than all nodes do when they fetch whole blobs, for
+                short ranges of it; a power of two, at least 16 KiB.
             seed: Which of equally good sources comes first.
 
         Raises:
@@ -107,7 +111,7 @@ class Download:
             MalformedError: The blob is empty and its root is not that of an empty blob.
         """
         self.blob = blob
-        self.piece_length = piece_length_for(blob.size)
+        self.piece_length = piece_length or piece_length_for(blob.size)
         self.piece_count = piece_count(blob.size, self.piece_length)
         self.banned: dict[str, str] = {}
         self.bytes_verified = 0
@@ -116,7 +120,7 @@ class Download:
         self._layer = self._root if self.piece_count <= 1 else b""
         if self.piece_count == 0 and self._root != EMPTY_ROOT:
             raise MalformedError(f"blob {blob.sha256} is empty, but its Merkle root is not")
-        wanted = range(self.piece_count) if pieces is None else pieces
+        wanted = range(self.piece_count) if pieces is None else list(pieces)
         if wanted and not (min(wanted) >= 0 and max(wanted) < self.piece_count):
             raise LocalProtocolError(f"{wanted} of a blob of {self.piece_count} pieces")
         self._verified = self._parse_bitmap(have)

@@ -5,7 +5,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -142,6 +142,37 @@ class Fetcher:
         finally:
             await self._note_breaches(transfer)
 
+    async def pieces(
+        self,
+        blob: BlobRef,
+        wanted: Sequence[int],
+        *,
+        piece_length: int,
+        layer: bytes = b"",
+        origin: str | None = None,
+    ) -> AsyncIterator[tuple[int, bytes, bytes]]:
+        """Yield verified pieces of a blob that is not here, as they arrive, and their layer.
+
+        Args:
+            blob: Its name, size and Merkle root, from a signed record.
+            wanted: The pieces.
+            piece_length: How it is cut.
+            layer: As it was yielded before, to save asking for it.
+            origin: The publisher of the record.
+
+        Raises:
+            PeerError: Nobody has them right.
+        """
+        download = _download(blob, pieces=wanted, piece_length=piece_length)
+        transfer = Transfer(download, await self._sources.of(blob.sha256, origin=origin))
+        if layer and not download.layer:
+            transfer.use_layer(layer)
+        try:
+            async for index, data in transfer.pieces(self._connections):
+                yield index, data, download.layer
+        finally:
+            await self._note_breaches(transfer)
+
     async def _copy(self, blob: BlobRef, into: Path, progress: Progress | None) -> FetchReport:
         """Write a blob that is held here to a file."""
         partial = into.with_name(into.name + ".partial")
@@ -200,9 +231,17 @@ class Fetcher:
         await asyncio.to_thread(partial.drop)
 
 
-def _download(blob: BlobRef, *, have: bytes = b"", pieces: range | None = None) -> Download:
+def _download(
+    blob: BlobRef,
+    *,
+    have: bytes = b"",
+    pieces: Sequence[int] | None = None,
+    piece_length: int | None = None,
+) -> Download:
     try:
-        return Download(blob, have=have, pieces=pieces, seed=os.urandom(8))
+        return Download(
+            blob, have=have, pieces=pieces, piece_length=piece_length, seed=os.urandom(8)
+        )
     except MalformedError as error:
         raise DamagedError(f"the record that names it is wrong: {error}") from error
 

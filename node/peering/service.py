@@ -20,6 +20,7 @@ from node.peering.handshake import Introduction, introduce
 from node.peering.holdings import Holdings
 from node.peering.hub import Hub
 from node.peering.mirror import MirrorRunner
+from node.peering.relay import Relay
 from node.peering.safe_session import SafeSession
 from node.peering.signing import RequestSigner, RequestVerifier
 from node.peering.sources import Sources
@@ -83,6 +84,7 @@ class Peering:
             sources=Sources(node.catalog, node.peers, own=own),
             connections=self.context.connections,
         )
+        self.relay = Relay(self.fetcher)
         self.fetcher.note_breach = partial(self.serving.note_refusal, what="blob")
         self.mirrors = MirrorRunner(
             node.catalog, node.mirrors, blobs=node.blobs, fetcher=self.fetcher
@@ -129,6 +131,7 @@ class Peering:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT_S / 2):
                 await self.discovery.stop()
+                await self.relay.close()
                 await self.context.connections.close()
 
     def _begin(self, name: str, work: Work) -> None:

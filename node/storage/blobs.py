@@ -166,7 +166,9 @@ class DirectoryBlobs:
         position = start
         while position < end:
             base = position - position % PIECE_LENGTH
-            data = await asyncio.to_thread(self._read_verified, sha256, tree, base)
+            # Whole pieces, but no more of them than are asked for: tiles are small.
+            most = -(-(end - base) // PIECE_LENGTH) * PIECE_LENGTH
+            data = await asyncio.to_thread(self._read_verified, sha256, tree, base, size_max=most)
             yield data[position - base : end - base]
             position = base + len(data)
 
@@ -244,17 +246,20 @@ class DirectoryBlobs:
         write_synced(tree_path, tree.to_bytes(), temporary=self._landing.temporary())
         return tree
 
-    def _read_verified(self, sha256: str, tree: Tree, base: int) -> bytes:
+    def _read_verified(
+        self, sha256: str, tree: Tree, base: int, *, size_max: int = CHUNK_SIZE
+    ) -> bytes:
+        size = min(CHUNK_SIZE, size_max, tree.size - base)
         try:
             with self.path(sha256).open("rb") as file:
                 file.seek(base)
-                data = file.read(min(CHUNK_SIZE, tree.size - base))
+                data = file.read(size)
         except FileNotFoundError as error:
             raise NotFoundError(f"the blob {sha256} is not held here any more") from error
         except OSError as error:
             raise StorageError(f"cannot read the blob {sha256}: {error}; check the disk") from error
         bad = tree.first_bad_piece(data, base=base)
-        if len(data) < min(CHUNK_SIZE, tree.size - base):
+        if len(data) < size:
             raise self._mark_damaged(sha256, f"it ends after {base + len(data)} bytes")
         if bad is not None:
             raise self._mark_damaged(sha256, f"its piece {bad} of {PIECE_LENGTH} bytes is wrong")

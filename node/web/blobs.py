@@ -22,10 +22,12 @@ __all__ = [
     "HARMLESS",
     "attachment",
     "best_bytes",
+    "cache_control",
     "get_blob",
     "get_file",
     "get_file_by_hash",
     "get_pieces",
+    "visible_blob",
 ]
 
 # Whatever strangers put into a blob, a browser neither runs nor frames nor guesses it.
@@ -48,7 +50,7 @@ _logger = logging.getLogger(__name__)
 async def get_blob(request: web.Request) -> web.StreamResponse:
     """GET, HEAD /blobs/{sha256}: the bytes with that hash, if they are held here."""
     node = request.app[NODE]
-    sha256 = await _visible_blob(request)
+    sha256 = await visible_blob(request)
     stored = await node.blobs.stat(sha256)
     head = b"".join([part async for part in node.blobs.open_range(sha256, 0, 16)])
     media_type = _picture_type(head)
@@ -56,7 +58,7 @@ async def get_blob(request: web.Request) -> web.StreamResponse:
         **HARMLESS,
         "Content-Type": media_type or "application/octet-stream",
         "Content-Disposition": f'attachment; filename="{sha256}"',
-        "Cache-Control": await _cache_control(request, sha256),
+        "Cache-Control": await cache_control(request, sha256),
     }
     what = Representation(sha256=sha256, size=stored.size, headers=headers)
     return await send_bytes(
@@ -67,12 +69,12 @@ async def get_blob(request: web.Request) -> web.StreamResponse:
 async def get_pieces(request: web.Request) -> web.StreamResponse:
     """GET /blobs/{sha256}/pieces?length=: the Merkle layer, 32 bytes for each piece."""
     node = request.app[NODE]
-    sha256 = await _visible_blob(request)
+    sha256 = await visible_blob(request)
     length = _piece_length(request.query.get("length", ""))
     layer = await node.blobs.layer(sha256, length)
     response = web.Response(body=layer, content_type="application/octet-stream")
     response.headers.update(HARMLESS)
-    response.headers["Cache-Control"] = await _cache_control(request, sha256)
+    response.headers["Cache-Control"] = await cache_control(request, sha256)
     response.etag = f"{sha256}-{length}"
     return response
 
@@ -130,7 +132,7 @@ async def best_bytes(
         ) from error
 
 
-async def _visible_blob(request: web.Request) -> str:
+async def visible_blob(request: web.Request) -> str:
     """Return the hash in the address if its reader may have the blob."""
     sha256 = parse_digest(request.match_info["sha256"])
     visibility = request.app[VISIBILITY]
@@ -140,7 +142,8 @@ async def _visible_blob(request: web.Request) -> str:
     return sha256
 
 
-async def _cache_control(request: web.Request, sha256: str) -> str:
+async def cache_control(request: web.Request, sha256: str) -> str:
+    """Return how long an answer made of a blob may be kept: for ever if everybody may read it."""
     is_public = await request.app[VISIBILITY].is_public(sha256)
     return _IMMUTABLE if is_public else "private, no-store"
 

@@ -56,7 +56,7 @@ _DETAILS = {
     "trying again later may help.",
 }
 # What programs read answers problems as JSON, whatever the client says it accepts.
-_FOR_PROGRAMS = ("/api/", "/sync/", "/blobs/", "/records/", "/-/", "/healthz")
+_FOR_PROGRAMS = ("/api/", "/sync/", "/blobs/", "/pyramids/", "/records/", "/-/", "/healthz")
 
 _logger = logging.getLogger(__name__)
 

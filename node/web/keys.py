@@ -10,19 +10,34 @@ from node.catalog.views import Viewer
 
 if TYPE_CHECKING:
     from node.app import Node
+    from node.catalog.pyramids import Pyramids
     from node.catalog.visibility import Visibility
+    from node.viewing.shelf import Shelf
     from node.web.assets import Assets
     from node.web.auth import SignIns
     from node.web.layout import Layout
     from node.web.pace import Paces
 
-__all__ = ["ASSETS", "LAYOUT", "NODE", "PACES", "SENDER", "SIGN_INS", "VIEWER", "VISIBILITY"]
+__all__ = [
+    "ASSETS",
+    "LAYOUT",
+    "NODE",
+    "PACES",
+    "PYRAMIDS",
+    "SENDER",
+    "SHELF",
+    "SIGN_INS",
+    "VIEWER",
+    "VISIBILITY",
+]
 
 NODE: web.AppKey[Node] = web.AppKey("node")
 LAYOUT: web.AppKey[Layout] = web.AppKey("layout")
 ASSETS: web.AppKey[Assets] = web.AppKey("assets")
 SIGN_INS: web.AppKey[SignIns] = web.AppKey("sign_ins")
 VISIBILITY: web.AppKey[Visibility] = web.AppKey("visibility")
+PYRAMIDS: web.AppKey[Pyramids] = web.AppKey("pyramids")
+SHELF: web.AppKey[Shelf] = web.AppKey("shelf")
 PACES: web.AppKey[Paces] = web.AppKey("paces")
 # The publisher that a request's signature proves.
 SENDER = web.RequestKey("sender", str)

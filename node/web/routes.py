@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from node.web import api, archive, auth, blobs, pages, sync
+from node.web import api, archive, auth, blobs, pages, pyramids, sync
 from node.web.assets import Assets
 from node.web.visit import set_theme
 
@@ -43,6 +43,10 @@ def routes(assets: Assets) -> list[web.RouteDef]:
         web.get("/records/{id}/envelope", api.get_record_envelope),
         web.get("/blobs/{sha256}", blobs.get_blob),
         web.get("/blobs/{sha256}/pieces", blobs.get_pieces),
+        web.get("/pyramids/{sha256}/head", pyramids.get_pyramid_head),
+        web.get("/pyramids/{sha256}/index", pyramids.get_pyramid_index),
+        web.get("/pyramids/{sha256}/tiles", pyramids.get_tiles),
+        web.get("/pyramids/{sha256}/tiles/{k}", pyramids.get_tile),
         # For operators.
         web.get("/healthz", api.get_health),
         web.get("/-/versions", api.get_versions),

@@ -10,11 +10,13 @@ from aiohttp.typedefs import Handler
 
 from node import __version__
 from node.app import Node
+from node.catalog.pyramids import Pyramids
 from node.catalog.visibility import Visibility
+from node.viewing.shelf import Shelf
 from node.web.assets import Assets
 from node.web.auth import SignIns, identify
 from node.web.errors import answer_errors
-from node.web.keys import ASSETS, LAYOUT, NODE, PACES, SIGN_INS, VISIBILITY
+from node.web.keys import ASSETS, LAYOUT, NODE, PACES, PYRAMIDS, SHELF, SIGN_INS, VISIBILITY
 from node.web.layout import Layout, Site
 from node.web.pace import Paces
 from node.web.routes import routes
@@ -57,6 +59,8 @@ def make_app(node: Node) -> web.Application:
     app[LAYOUT] = Layout(site, app[ASSETS], clock=node.clock)
     app[PACES] = Paces()
     app[SIGN_INS] = SignIns(node.db, clock=node.clock)
+    app[PYRAMIDS] = Pyramids(node.db)
+    app[SHELF] = Shelf()
     app[VISIBILITY] = Visibility(node.db, own=node.keyring.publisher)
     app.add_routes(routes(app[ASSETS]))
     app.on_response_prepare.append(_add_headers)

@@ -1,0 +1,1 @@
+"""What people look at: pyramids from here or elsewhere, pictures and regions of tables."""
