@@ -42,7 +42,7 @@ from protocol.identity import parse_digest
 from protocol.limits import PAYLOAD_SIZE_MAX
 from protocol.records import Dataset, File, Sample
 
-__all__ = ["Client", "SearchHit"]
+__all__ = ["Client", "Picture", "SearchHit"]
 
 CHUNK_SIZE = 1 << 20
 ANSWER_SIZE_MAX = 64 << 20
@@ -102,6 +102,15 @@ class SearchHit:
             summary=dict(document["summary"]),
             document=dict(document),
         )
+
+
+class Picture(bytes):
+    """A picture as PNG, which notebooks show."""
+
+    __slots__ = ()
+
+    def _repr_png_(self) -> bytes:
+        return bytes(self)
 
 
 class Client:
@@ -215,6 +224,36 @@ class Client:
             lock.release()
         return path
 
+    def image(
+        self, dataset: str, *, width: int = 800, height: int = 600, **state: object
+    ) -> Picture:
+        """Return the viewer's picture of a dataset, drawn by the node; a notebook shows it.
+
+        Args:
+            dataset: Its id, or the beginning of it.
+            width: In pixels.
+            height: In pixels.
+            **state: What to show, key by key as docs/http.md has it: `at=(4100, 2050), nm=2,
+                m="gaussian", by="z", c=(0, 900), f={"z": (-100, 100)}`.
+
+        Raises:
+            NotFoundError: There is no such dataset, or nothing of it can be drawn.
+            InputError: The picture would be too large.
+        """
+        pairs = [("w", str(width)), ("h", str(height))]
+        for key, value in state.items():
+            if isinstance(value, Mapping):
+                pairs += [(f"{key}.{name}", _said(key, item)) for name, item in value.items()]
+            else:
+                pairs.append((key, _said(key, value)))
+        with self._open(
+            f"/datasets/{quote(dataset, safe='')}/image.png?{urlencode(pairs)}"
+        ) as answer:
+            data = answer.read(ANSWER_SIZE_MAX + 1)
+        if len(data) > ANSWER_SIZE_MAX or not data.startswith(b"\x89PNG"):
+            raise PeerError(f"what came from {self.url} is no picture")
+        return Picture(data)
+
     def _fetch(self, dataset: str, file: File, path: Path) -> None:
         partial = path.with_suffix(".partial")
         have = partial.stat().st_size if partial.is_file() else 0
@@ -270,6 +309,13 @@ class Client:
             reason = getattr(error, "reason", None) or error
             raise PeerError(f"{self.url} does not answer: {reason}") from error
         return answer
+
+
+def _said(key: str, value: object) -> str:
+    """Return a value as the viewer's state has it: ranges with dots, places with commas."""
+    if isinstance(value, tuple | list):
+        return (".." if key in {"c", "range", "f"} else ",").join(map(str, value))
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def _problem(error: urllib.error.HTTPError) -> NodeError:

@@ -234,6 +234,9 @@ def draft_of(dataset: Dataset) -> tuple[Metadata, tuple[Sample, ...]]:
         for sample in dataset.samples
         if sample.description
     ]
+    given["views"] = [
+        {"name": view.name, "sample": view.sample, "state": view.state} for view in dataset.views
+    ]
     return Metadata().changed(parse_metadata(given)), dataset.samples
 
 

@@ -85,6 +85,9 @@ class Metadata:
         """Return plain JSON that `parse_metadata` reads back."""
         document = dataclasses.asdict(self)
         document["samples"] = [{"name": name, "description": text} for name, text in self.samples]
+        document["views"] = [
+            {"name": view.name, "sample": view.sample, "state": view.state} for view in self.views
+        ]
         return {key: value for key, value in document.items() if value}
 
 

@@ -22,7 +22,7 @@ from smlmfmt.errors import FormatError
 from smlmfmt.pyramid import Pyramid
 from smlmfmt.pyramid.layout import ENTRY, HEADER, HEADER_SIZE, MAGIC, METADATA_SIZE_MAX, NODES_MAX
 
-__all__ = ["ENTRY_SIZE", "Read", "Shelf", "Top", "read_tiles"]
+__all__ = ["ENTRY_SIZE", "Read", "Shelf", "Top", "read_each", "read_tiles"]
 
 Read: TypeAlias = Callable[[int, int], Awaitable[bytes]]
 """Gives the verified bytes [start, end) of a blob."""
@@ -135,6 +135,26 @@ async def read_tiles(top: Top, nodes: Sequence[int], read: Read) -> bytes:
         else:
             runs.append((start, end))
     return b"".join(await asyncio.gather(*(read(start, end) for start, end in runs)))
+
+
+async def read_each(top: Top, nodes: Sequence[int], read: Read) -> dict[int, bytes]:
+    """Return tiles by node, however many; neighbours in the file are read as one."""
+    spans = {node: top.span(node) for node in nodes}
+    runs: list[list[int]] = []
+    for node in sorted(nodes, key=lambda node: spans[node]):
+        start, end = spans[node]
+        last = runs[-1] if runs else []
+        is_near = last and spans[last[-1]][1] == start
+        if is_near and end - spans[last[0]][0] <= TILES_SIZE_MAX:
+            last.append(node)
+        else:
+            runs.append([node])
+    found: dict[int, bytes] = {}
+    for run in runs:
+        start = spans[run[0]][0]
+        data = await read(start, spans[run[-1]][1])
+        found |= {node: data[spans[node][0] - start : spans[node][1] - start] for node in run}
+    return found
 
 
 async def _read_top(size: int, read: Read) -> bytes:

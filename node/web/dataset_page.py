@@ -94,6 +94,7 @@ def make_dataset_page(
         "no_picture": "The picture has not arrived at this node yet."
         if thumbnails
         else "This dataset has no picture.",
+        "viewer": f"/datasets/{view.dataset}/view" if data.pyramids else None,
         "caption": _caption(data),
         "strip": _strip(data, held=held),
         "facts": _facts(view, silent),

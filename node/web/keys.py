@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from node.web.auth import SignIns
     from node.web.layout import Layout
     from node.web.pace import Paces
+    from node.web.view import Drawings
 
 __all__ = [
     "ASSETS",
+    "DRAWINGS",
     "LAYOUT",
     "NODE",
     "PACES",
@@ -36,6 +38,7 @@ LAYOUT: web.AppKey[Layout] = web.AppKey("layout")
 ASSETS: web.AppKey[Assets] = web.AppKey("assets")
 SIGN_INS: web.AppKey[SignIns] = web.AppKey("sign_ins")
 VISIBILITY: web.AppKey[Visibility] = web.AppKey("visibility")
+DRAWINGS: web.AppKey[Drawings] = web.AppKey("drawings")
 PYRAMIDS: web.AppKey[Pyramids] = web.AppKey("pyramids")
 SHELF: web.AppKey[Shelf] = web.AppKey("shelf")
 PACES: web.AppKey[Paces] = web.AppKey("paces")

@@ -85,7 +85,8 @@ async def get_dataset_page(request: web.Request) -> web.Response:
         ),
         names=await _witness(node, view.publisher),
     )
-    values["check"] = f"curl {_url(request)}/records/{view.record} | sha256sum"
+    values["image"] = picture_url(request, dataset) if values["viewer"] else None
+    values["check"] = f"curl {url_of(request)}/records/{view.record} | sha256sum"
     return await page(request, "dataset.html", {"page": values})
 
 
@@ -226,6 +227,12 @@ async def _witness(node: Node, publisher: PublisherView) -> dict[str, str]:
     return {via: publisher_title(await node.catalog.publisher(via))} if via else {}
 
 
-def _url(request: web.Request) -> str:
+def picture_url(request: web.Request, dataset: str) -> str:
+    """Return the whole address of a picture as link previews show it."""
+    return f"{url_of(request)}/datasets/{dataset}/image.png?w=1200&h=630"
+
+
+def url_of(request: web.Request) -> str:
+    """Return where this node is reached, without a slash at the end."""
     public = request.app[NODE].config.public_url
     return public.rstrip("/") if public else f"{request.scheme}://{request.host}"

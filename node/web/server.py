@@ -16,11 +16,22 @@ from node.viewing.shelf import Shelf
 from node.web.assets import Assets
 from node.web.auth import SignIns, identify
 from node.web.errors import answer_errors
-from node.web.keys import ASSETS, LAYOUT, NODE, PACES, PYRAMIDS, SHELF, SIGN_INS, VISIBILITY
+from node.web.keys import (
+    ASSETS,
+    DRAWINGS,
+    LAYOUT,
+    NODE,
+    PACES,
+    PYRAMIDS,
+    SHELF,
+    SIGN_INS,
+    VISIBILITY,
+)
 from node.web.layout import Layout, Site
 from node.web.pace import Paces
 from node.web.routes import routes
 from node.web.senders import identify_node
+from node.web.view import Drawings
 from protocol.limits import MESSAGE_SIZE_MAX
 
 __all__ = ["make_app"]
@@ -59,6 +70,8 @@ def make_app(node: Node) -> web.Application:
     app[LAYOUT] = Layout(site, app[ASSETS], clock=node.clock)
     app[PACES] = Paces()
     app[SIGN_INS] = SignIns(node.db, clock=node.clock)
+    app[DRAWINGS] = Drawings()
+    app.on_cleanup.append(app[DRAWINGS].close)
     app[PYRAMIDS] = Pyramids(node.db)
     app[SHELF] = Shelf()
     app[VISIBILITY] = Visibility(node.db, own=node.keyring.publisher)

@@ -9,6 +9,7 @@ import pytest
 from node.app import Node
 from node.client import Client
 from node.errors import DamagedError, InputError, NotFoundError, PeerError
+from tests.node.viewed import make_table, publish_viewed
 from tests.node.web_nodes import Served, open_node, publish, serve, table_bytes
 
 DATA = table_bytes(2_000, seed=5)
@@ -43,6 +44,25 @@ async def test_search_and_open_as_a_table(node: Node, client: Client) -> None:
     assert table.units["x"] == "nm"
     expected = np.loadtxt(DATA.splitlines()[1:], delimiter=",", dtype=np.float64)
     assert float(table["x"].max()) == pytest.approx(expected[:, 1].max())
+
+
+async def test_a_picture_of_a_view(
+    node: Node, client: Client, served: Served, tmp_path: Path
+) -> None:
+    del served
+    dataset, _ = await publish_viewed(node, tmp_path, make_table(3_000))
+    whole = await asyncio.to_thread(client.image, dataset, width=64, height=48)
+    part = await asyncio.to_thread(
+        lambda: client.image(
+            dataset[:12], width=64, height=48, at=(500, 500), nm=20, c=(0, 9), f={"x": (0, 400)}
+        )
+    )
+    assert whole._repr_png_().startswith(b"\x89PNG")
+    assert part != whole
+    with pytest.raises(InputError, match="pixels"):
+        await asyncio.to_thread(client.image, dataset, width=9_999)
+    with pytest.raises(NotFoundError):
+        await asyncio.to_thread(client.image, "ab" * 32)
 
 
 async def test_what_was_downloaded_is_there_without_the_node(
