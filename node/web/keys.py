@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from node.web.auth import SignIns
     from node.web.layout import Layout
     from node.web.pace import Paces
+    from node.web.region import Cuttings
     from node.web.view import Drawings
 
 __all__ = [
     "ASSETS",
+    "CUTTINGS",
     "DRAWINGS",
     "LAYOUT",
     "NODE",
@@ -38,6 +40,7 @@ LAYOUT: web.AppKey[Layout] = web.AppKey("layout")
 ASSETS: web.AppKey[Assets] = web.AppKey("assets")
 SIGN_INS: web.AppKey[SignIns] = web.AppKey("sign_ins")
 VISIBILITY: web.AppKey[Visibility] = web.AppKey("visibility")
+CUTTINGS: web.AppKey[Cuttings] = web.AppKey("cuttings")
 DRAWINGS: web.AppKey[Drawings] = web.AppKey("drawings")
 PYRAMIDS: web.AppKey[Pyramids] = web.AppKey("pyramids")
 SHELF: web.AppKey[Shelf] = web.AppKey("shelf")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from node.web import api, archive, auth, blobs, pages, pyramids, sync, view
+from node.web import api, archive, auth, blobs, pages, pyramids, region, sync, view
 from node.web.assets import Assets
 from node.web.visit import set_theme
 
@@ -21,6 +21,8 @@ def routes(assets: Assets) -> list[web.RouteDef]:
         web.get("/datasets/{id:[0-9a-f]+}/view", view.get_view_page),
         web.get("/datasets/{id:[0-9a-f]+}/view.json", view.get_view_document),
         web.get("/datasets/{id:[0-9a-f]+}/image.png", view.get_image),
+        web.get("/datasets/{id:[0-9a-f]+}/region.json", region.get_region_count),
+        web.get("/datasets/{id:[0-9a-f]+}/region", region.get_region, allow_head=False),
         web.get("/datasets/{id:[0-9a-f]+}/files.zip", archive.get_archive),
         web.get("/datasets/{id:[0-9a-f]+}/files/{sha256}", blobs.get_file_by_hash),
         web.get("/datasets/{id:[0-9a-f]+}/files/{sha256}/{name}", blobs.get_file),

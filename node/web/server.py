@@ -18,6 +18,7 @@ from node.web.auth import SignIns, identify
 from node.web.errors import answer_errors
 from node.web.keys import (
     ASSETS,
+    CUTTINGS,
     DRAWINGS,
     LAYOUT,
     NODE,
@@ -29,6 +30,7 @@ from node.web.keys import (
 )
 from node.web.layout import Layout, Site
 from node.web.pace import Paces
+from node.web.region import Cuttings
 from node.web.routes import routes
 from node.web.senders import identify_node
 from node.web.view import Drawings
@@ -71,7 +73,9 @@ def make_app(node: Node) -> web.Application:
     app[PACES] = Paces()
     app[SIGN_INS] = SignIns(node.db, clock=node.clock)
     app[DRAWINGS] = Drawings()
+    app[CUTTINGS] = Cuttings()
     app.on_cleanup.append(app[DRAWINGS].close)
+    app.on_cleanup.append(app[CUTTINGS].close)
     app[PYRAMIDS] = Pyramids(node.db)
     app[SHELF] = Shelf()
     app[VISIBILITY] = Visibility(node.db, own=node.keyring.publisher)

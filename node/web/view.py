@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-import smlmfmt
 from node.catalog.views import DatasetView
 from node.errors import InputError, NotFoundError
 from node.ingest.workers import Workers
 from node.viewing.drawing import draw_scene
+from node.viewing.region import written_formats
 from node.viewing.scene import Layer, Scene, aim, select_nodes
 from node.viewing.shelf import read_each
 from node.viewing.view_state import Channel, ViewState, format_state, parse_state
@@ -25,7 +25,15 @@ from node.web.pyramids import open_pyramid
 from node.web.visit import viewer_of
 from protocol.records import File, Sample, TableSummary
 
-__all__ = ["Drawings", "get_image", "get_view_document", "get_view_page"]
+__all__ = [
+    "Drawings",
+    "channels_of",
+    "dataset_of",
+    "describe_view",
+    "get_image",
+    "get_view_document",
+    "get_view_page",
+]
 
 SIZE_PX_MAX = 4_096
 PIXELS_MAX = 1 << 22
@@ -93,7 +101,7 @@ class Drawings:
 
 async def get_view_page(request: web.Request) -> web.Response:
     """GET /datasets/{id}/view: the viewer; all its state is in the fragment."""
-    view = await _dataset(request)
+    view = await dataset_of(request)
     is_embedded = request.query.get("embed") == "1"
     values = {
         "dataset": view.dataset,
@@ -117,7 +125,7 @@ async def get_view_page(request: web.Request) -> web.Response:
 
 async def get_view_document(request: web.Request) -> web.Response:
     """GET /datasets/{id}/view.json: what there is to see."""
-    view = await _dataset(request)
+    view = await dataset_of(request)
     response = web.json_response(describe_view(view))
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Vary"] = "Cookie"
@@ -127,7 +135,7 @@ async def get_view_document(request: web.Request) -> web.Response:
 
 async def get_image(request: web.Request) -> web.Response:
     """GET /datasets/{id}/image.png: a view as the server draws it."""
-    view = await _dataset(request)
+    view = await dataset_of(request)
     state = parse_state(request.query.items())
     width, height = _size(request, "w", WIDTH_PX), _size(request, "h", HEIGHT_PX)
     if width * height > PIXELS_MAX:
@@ -177,8 +185,7 @@ def describe_view(view: DatasetView) -> dict[str, Any]:
         ],
         "formats": [
             {"name": item.name, "title": item.title, "suffix": next(iter(item.suffixes), "")}
-            for item in smlmfmt.formats()
-            if item.writes
+            for item in written_formats()
         ],
     }
 
@@ -230,7 +237,8 @@ def _sample(dataset: str, sample: Sample) -> dict[str, Any]:
     }
 
 
-async def _dataset(request: web.Request) -> DatasetView:
+async def dataset_of(request: web.Request) -> DatasetView:
+    """Return the dataset in the address; a shortened id leads to the whole one."""
     node, given = request.app[NODE], request.match_info["id"]
     _, dataset = await node.catalog.resolve(given, kinds=("dataset",))
     if dataset != given:
