@@ -1,4 +1,4 @@
-"""Write the colour maps as the viewer's pages read them: `python -m tests.browser.colormaps_for_pages`."""
+"""The colour maps as the viewer reads them: `python -m tests.browser.colormaps_for_pages`."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ export class Overlay {
     const [low, high] = look.color ? look.colorRange : look.contrast;
     const title = look.color ? (look.color === "z" ? "z, nm" : columnTitle(look.color)) : "per µm²";
     const word = look.color ? formatValue : formatCount;
-    this.colors.querySelector("span").textContent = `${word(low)} – ${word(high)} ${title}`;
+    const range = `${word(low)} – ${word(high)}`;
+    this.colors.querySelector("span").textContent = look.color ? `${title}: ${range}` : `${range} ${title}`;
     this.colors.hidden = false;
   }
 
@@ -54,6 +55,7 @@ export class Overlay {
       if (drawn === placed) text = `All ${formatCount(placed)} localizations`;
       else if (shown.every((channel) => channel.isAll)) text = "All localizations in view";
     }
+    if (shown.some(({ look }) => look.filters.length || look.zRange)) text += ", filtered";
     const missing = shown.reduce((sum, channel) => sum + channel.tiles.missingBytes, 0);
     if (missing) text += `, ${formatBytes(missing)} to come`;
     if (this.badge.textContent !== text) this.badge.textContent = text;

@@ -103,6 +103,7 @@ export class Renderer {
     channel.front?.free();
     channel.back?.free();
     this.channels = this.channels.filter((other) => other !== channel);
+    for (const view of this.views) view.channels = view.channels.filter((other) => other !== channel);
     this.pass = null;
     this.move();
   }
