@@ -29,7 +29,9 @@ async def test_only_old_blobs_that_nothing_names_are_removed(tmp_path: Path) -> 
             await node.drafts.remove(draft.id)
         thumbnail = ingested.samples[0].thumbnail
         assert thumbnail is not None
-        return {thumbnail.sha256, *(file.sha256 for file in ingested.samples[0].files)}
+        (pyramid,) = ingested.samples[0].pyramids
+        files = (file.sha256 for file in ingested.samples[0].files)
+        return {thumbnail.sha256, pyramid.sha256, *files}
 
     async with Node(config) as node:
         kept = await add(node, "Published", 1) | await add(node, "Drafted", 2)

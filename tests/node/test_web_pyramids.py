@@ -219,6 +219,15 @@ class _Recorder(dict[str, bytes | Callable[[bytes], bytes]]):
         self._asked[path] += 1
 
 
+async def test_a_mirror_keeps_the_pyramid_too(pair: tuple[Site, Site], tmp_path: Path) -> None:
+    lab, portal = pair
+    sha256 = await _publish_at(lab, portal, tmp_path, 2_000)
+    await portal.node.mirrors.add({"text": "Microtubules"})
+    (report,) = await portal.node.peering.mirrors.run_once()
+    assert (report.datasets_held, report.error) == (1, "")
+    assert await portal.node.blobs.has(sha256)
+
+
 async def test_a_byte_that_flips_at_the_holder_is_never_relayed(
     pair: tuple[Site, Site], tmp_path: Path
 ) -> None:
