@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smlmfmt.errors import HeaderError, RowError
+from smlmfmt.memory import empty
 from smlmfmt.table import Bundle, Image, LocTable
 
 __all__ = [
@@ -175,7 +176,9 @@ class _Parts:
         for name in list(self._parts):
             # The head's type says nothing beside that of rows.
             parts = self._parts.pop(name)
-            columns[name] = np.concatenate(parts[1:] or parts)
+            rows = parts[1:] or parts
+            room = empty(sum(map(len, rows)), np.result_type(*rows))
+            columns[name] = np.concatenate(rows, out=room)
         return columns
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from smlmfmt import deflate
 from smlmfmt.errors import HeaderError, RowError, SizeLimitError
 from smlmfmt.format import OnError
-from smlmfmt.memory import keep_freed_memory
+from smlmfmt.memory import empty, keep_freed_memory
 from smlmfmt.text_arrow import plain_numbers
 from smlmfmt.text_cells import BadRow, Dialect, parse_block
 from smlmfmt.text_labels import Labels
@@ -247,7 +247,7 @@ class _Table:
         estimate = 1.02 * self._size / BLOCK_SIZE * rows if not self._count else 2.0 * rows
         capacity = max(rows, int(estimate))
         for column, array in enumerate(self._columns):
-            grown = np.empty(capacity)
+            grown = empty(capacity, np.float64)
             grown[: self._count] = array[: self._count]
             self._columns[column] = grown
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smlmfmt.errors import RowError
+from smlmfmt.memory import empty
 
 __all__ = ["Columns", "Layout"]
 
@@ -88,7 +89,7 @@ class Columns:
         self.wanted = tuple(wanted)
         granted = max(GRANT_ROWS_MIN, GRANT_RATIO * compressed_size // layout.row_size)
         self.arrays = [
-            np.empty(min(rows, granted), layout.dtypes[index].newbyteorder("="))
+            empty(min(rows, granted), layout.dtypes[index].newbyteorder("="))
             for index in self.wanted
         ]
 
@@ -109,7 +110,7 @@ class Columns:
             return
         capacity = min(self._rows, max(rows, 2 * capacity))
         for index, array in enumerate(self.arrays):
-            grown = np.empty(capacity, array.dtype)
+            grown = empty(capacity, array.dtype)
             grown[:filled] = array[:filled]
             self.arrays[index] = grown
 
