@@ -176,3 +176,44 @@ def test_thunderstorm_and_smlm_say_the_same(tmp_path: Path) -> None:
     again = smlmfmt.read(tmp_path / "a.csv").tables[0]
     for column in table.columns:
         np.testing.assert_array_equal(table[column], again[column])
+
+
+def test_minflux_recording_equals_what_numpy_reads() -> None:
+    path = SHARED / "pyminflux_3D_ValidOnly.npy.zip"
+    truth = TRUTH[path.name]
+    assert smlmfmt.sniff(path) == "minflux"
+    bundle = smlmfmt.read(path)
+    table = bundle.tables[0]
+    assert len(table) == truth["rows"]
+    names = {"tim": "time"}
+    for source, wanted in truth["stats"].items():
+        name = names.get(source, source)
+        scale = 1e9 if source in ("x", "y", "z") else 1.0  # The truth is in metres.
+        values = table[name].astype(np.float64)
+        for found, key in ((values.min(), "min"), (values.max(), "max"), (values.mean(), "mean")):
+            assert found == pytest.approx(wanted[key] * scale, rel=1e-12, abs=1e-12), (source, key)
+        assert table[name].dtype == wanted["dtype"]
+    # The ratio of the last iteration stands at "not measured"; the seventh has the last real one.
+    assert table.metadata == {
+        "iterations": truth["iterations"], "iteration": 9, "cfr_iteration": 6, "variant": "last",
+    }  # fmt: skip
+    assert (table["cfr_measured"] > table["cfr"].max()).any()
+    assert "refractive" in bundle.warnings[0]
+    assert len(smlmfmt.read(path, variant="all").tables[0]) > truth["rows"]
+
+
+def test_minflux_struct_equals_what_scipy_reads() -> None:
+    path = SHARED / "pyminflux_Fig1a_Tom70-Dreiklang_Minflux.mat"
+    truth = TRUTH[path.name]
+    assert smlmfmt.sniff(path) == "minflux"
+    bundle = smlmfmt.read(path)
+    table = bundle.tables[0]
+    assert len(table) == truth["rows"]
+    names = {"pos_x": "x", "pos_y": "y", "pos_z": "z", "t": "time", "id": "tid"}
+    for source, wanted in truth["stats"].items():
+        values = table[names.get(source, source)]
+        assert values.min() == wanted["min"], source
+        assert values.max() == wanted["max"], source
+        assert values.mean() == pytest.approx(wanted["mean"], rel=1e-12), source
+    assert table.metadata["meta"]["Dye"] == "Atto655"
+    assert bundle.warnings == ()
