@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from typing import Literal
 
 import atheris
 
@@ -18,11 +19,18 @@ with atheris.instrument_imports(include=["smlmfmt"]):
     smlmfmt.formats()  # Imports every reader.
 
 PIXEL_SIZE_NM = 100.0
+ON_ERROR: tuple[Literal["raise", "skip"], ...] = ("raise", "skip")
 
 
 def _read(data: bytes, format_name: str) -> None:
-    with contextlib.suppress(smlmfmt.FormatError):
-        smlmfmt.read(io.BytesIO(data), format=format_name, pixel_size_nm=PIXEL_SIZE_NM)
+    for on_error in ON_ERROR:
+        with contextlib.suppress(smlmfmt.FormatError):
+            smlmfmt.read(
+                io.BytesIO(data),
+                format=format_name,
+                pixel_size_nm=PIXEL_SIZE_NM,
+                on_error=on_error,
+            )
 
 
 def _sniff(data: bytes) -> None:
