@@ -159,7 +159,7 @@ def dataset_of(path: str, plain: Mapping[str, Any], *, what: str) -> Dataset:
 
 
 def _whole(value: Any) -> int:
-    if not isinstance(value, int) or not 0 <= value < 1 << 62:
+    if type(value) is not int or not 0 <= value < 1 << 62:
         raise ValueError(f"{value!r} is no size")
     return value
 

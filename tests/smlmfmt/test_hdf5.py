@@ -392,6 +392,7 @@ def test_chunks_as_described() -> None:
         ({"problem": "odd"}, "odd"),
         ({"item_size": 1 << 30}, "values of"),
         ({"shape": [1 << 61]}, "declared"),
+        ({"shape": [False]}, "is no size"),
     ],
     ids=str,
 )  # fmt: skip
